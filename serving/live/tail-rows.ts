@@ -8,6 +8,7 @@ import { quoteName } from '#core/sql-names.ts'
 import { decodeBatches, rowsTableSql } from '#storage/engine/decode-batch.ts'
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { fromPlaces } from '#storage/engine/record-places.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import type { TailCounts, TailRows } from './log-tail.ts'
 
@@ -166,7 +167,7 @@ export class TailTable implements TailRows {
     const counts = new Map([...starts.keys()].map((partition) => [partition, { rows: 0, lateRows: 0 }]))
     if (starts.size === 0) return counts
     const found = await this.#parts.connection.rows<{ p: number; n: number; l: number }>(
-      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${this.#isLate}) AS l FROM ${this.rowsFrom(starts)} WHERE ${rowsOf(starts)} GROUP BY p`,
+      `SELECT _partition AS p, count(*) AS n, count(*) FILTER (${this.#isLate}) AS l FROM ${this.rowsFrom(starts)} WHERE ${fromPlaces(starts)} GROUP BY p`,
     )
     for (const { p, n, l } of found) counts.set(p, { rows: n, lateRows: l })
     return counts
@@ -197,7 +198,7 @@ export class TailTable implements TailRows {
 
   /** Condition of the rows of a table that count. */
   #counting({ parts }: Piece): string {
-    return rowsOf(new Map([...parts.keys()].map((partition) => [partition, this.#held.get(partition)!.start])))
+    return fromPlaces(new Map([...parts.keys()].map((partition) => [partition, this.#held.get(partition)!.start])))
   }
 
   #of(partition: number, start: Offset): Held {
@@ -205,11 +206,6 @@ export class TailTable implements TailRows {
     this.#held.set(partition, held)
     return held
   }
-}
-
-/** Condition of rows from these offsets on. */
-export function rowsOf(from: Positions): string {
-  return [...from].map(([partition, offset]) => `(_partition = ${partition} AND _offset >= ${offset})`).join(' OR ')
 }
 
 const countedRows = ({ parts }: Piece): number => [...parts.values()].reduce((sum, { rows }) => sum + rows, 0)

@@ -7,11 +7,12 @@ import type { CompiledView } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
 import { quoteName } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { fromPlaces } from '#storage/engine/record-places.ts'
 import type { TallyFeed } from '../tally/view-tally.ts'
 import { TAIL_MERGE_ROWS_MIN } from './live-limits.ts'
 import type { TailPlace } from './log-tail.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
-import { rowsOf, type TailRelation } from './tail-rows.ts'
+import type { TailRelation } from './tail-rows.ts'
 
 /** With as many, sets are computed beside the other measures as quickly as by themselves; with fewer, planning outweighs. */
 const FEW_RECORDS_MAX = 2_000
@@ -123,7 +124,7 @@ export class TailStates {
     this.#table ??= await ResidentTable.ofStates(this.#connection, this.#view, false)
     const from = new Map(due.map((place) => [place.partition, this.#foldedTo(place)]))
     const records = due.reduce((sum, place) => sum + place.end - this.#foldedTo(place), 0)
-    const states = this.#view.partialByPartitionSql(`(SELECT * FROM ${rows(from)} WHERE ${rowsOf(from)})`, {
+    const states = this.#view.partialByPartitionSql(`(SELECT * FROM ${rows(from)} WHERE ${fromPlaces(from)})`, {
       few: records <= FEW_RECORDS_MAX,
     })
     const added = await this.#table.add(`SELECT ${seq}, * FROM (${states})`, this.feed)

@@ -1,6 +1,7 @@
 /** Rows of the optional index of raw events: every usable event of closed segments, by the day it arrived. */
 import type { CompiledDataset } from '#core/compiled.ts'
 import type { Offset } from '#core/offsets.ts'
+import { fromPlaces } from '#storage/engine/record-places.ts'
 import type { SegmentManifest } from '#storage/lake/segment-manifest.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { BoundValues } from '../answers/bound-values.ts'
@@ -59,10 +60,10 @@ export function eventSource(
   const bound = new BoundValues()
   const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
   const partitions = [...new Set(segments.map(({ partition }) => partition))]
-  const newer = partitions.map((partition) => `(_partition = ${partition} AND _offset >= ${since[partition] ?? 0})`)
+  const newer = fromPlaces(new Map(partitions.map((partition) => [partition, since[partition] ?? 0])))
   const arrived = `_arrival >= ${bound.bind(BigInt(sinceMs))}::BIGINT`
   return {
-    sql: `SELECT * FROM ${rows} WHERE ${arrived} AND (${newer.join(' OR ') || 'false'})`,
+    sql: `SELECT * FROM ${rows} WHERE ${arrived} AND (${newer})`,
     bound,
     members: eventMembers(dataset),
     identity: ['_partition', '_offset'],

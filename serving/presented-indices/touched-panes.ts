@@ -2,6 +2,7 @@
 import type { Offset } from '#core/offsets.ts'
 import type { PanedView } from '#core/view-time.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { fromPlaces } from '#storage/engine/record-places.ts'
 import { rowFiles, typedRowsSql } from '#storage/lake/typed-rows.ts'
 import { openTable } from '../answers/open-table.ts'
 import type { ServedDataset, Snapshot } from '../answers/snapshot.ts'
@@ -20,10 +21,10 @@ export async function touchedPanes(
   const chains = await lake.chains(partitions, { compacted: true, after: since })
   const segments = chains.flatMap((chain) => chain.segments.filter(({ end, partition }) => end > behind(partition)))
   const { paneMs } = view.time
-  const newer = Array.from({ length: partitions }, (_, p) => `(_partition = ${p} AND _offset >= ${behind(p)})`)
+  const newer = fromPlaces(new Map(Array.from({ length: partitions }, (_, p) => [p, behind(p)])))
   await lake.check(rowFiles(dataset, segments))
   const rows = typedRowsSql(dataset, segments, (file) => lake.resolve(file))
-  const closed = `SELECT DISTINCT _time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane FROM ${rows} WHERE ${newer.join(' OR ')}`
+  const closed = `SELECT DISTINCT _time - ((_time % ${paneMs}) + ${paneMs}) % ${paneMs} AS pane FROM ${rows} WHERE ${newer}`
   const open = await openTable(connection, view, snapshot)
   const all = open === null ? closed : `${closed} UNION SELECT DISTINCT pane FROM ${open}`
   const [panes] = await connection.columns(`SELECT pane FROM (${all}) ORDER BY pane`)

@@ -18,7 +18,7 @@ import { blankUnparsable, type LinesFile, lineBytesMax, linesAt, linesToRead } f
 import type { EngineChunk } from './engine-chunk.ts'
 import { type EngineConnection, EngineMemoryError } from './engine-connection.ts'
 import { type DecodedRows, type Failures, failuresIn, ofBatch } from './failed-conversions.ts'
-import { allPlacesSelect, placesSelect } from './record-places.ts'
+import { allPlacesSelect, fromPlaces, placesSelect } from './record-places.ts'
 import { writeScratch } from './scratch-file.ts'
 
 /** An unusable event, with what is needed to diagnose and resend it. */
@@ -143,7 +143,7 @@ async function decodeTogether(
   const lines = batches.map(linesToRead)
   const path = join(scratchFolder, `batches-${process.pid}-${++scratchFiles}.ndjson`)
   const into = quoteName(table)
-  const fresh = `(${batches.map((batch) => `(${ofBatch(batch)})`).join(' OR ')})`
+  const fresh = `(${fromPlaces(new Map(batches.map(({ partition, start }) => [partition, start])))})`
   const unusable = `${fresh} AND (${dataset.decode.rejectWhere})`
   const count = batches.reduce((sum, batch) => sum + batch.count, 0)
   try {

@@ -9,6 +9,7 @@ import { quoteName, quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { type LinesFile, lineBytesMax, linesAt } from './batch-lines.ts'
 import type { EngineConnection } from './engine-connection.ts'
+import { fromPlaces } from './record-places.ts'
 import { writeScratch } from './scratch-file.ts'
 
 const LINE_END = Buffer.from('\n')
@@ -91,5 +92,5 @@ function textList(names: readonly string[]): string {
 
 /** Condition for the batch's rows: a recount has all partitions in one table. */
 export function ofBatch({ partition, start }: RecordBatch): string {
-  return `_partition = ${partition} AND _offset >= ${start}`
+  return fromPlaces(new Map([[partition, start]]))
 }

@@ -1,5 +1,5 @@
-/** SQL that gives the records of a batch their places, to be joined with the decoded lines by position. */
-import type { Offset } from '#core/offsets.ts'
+/** Places of records in SQL: those of a batch, to be joined with the decoded lines by position, and conditions on them. */
+import type { Offset, Positions } from '#core/offsets.ts'
 import { quoteText } from '#core/sql-names.ts'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 
@@ -8,6 +8,19 @@ type PlaceRun = [from: Offset, until: Offset, atMs: number]
 
 /** with fewer records per run, a list of the records is shorter */
 const RECORDS_PER_RUN_MIN = 4
+
+/**
+ * Condition for typed rows.
+ *
+ * ```ts
+ * fromPlaces(new Map([[0, 7], [2, 30]])) // '(_partition = 0 AND _offset >= 7) OR (_partition = 2 AND _offset >= 30)'
+ * ```
+ * @param from partition → offset from which on its rows are meant; those of other partitions are not
+ */
+export function fromPlaces(from: Positions): string {
+  const each = [...from].map(([partition, offset]) => `(_partition = ${partition} AND _offset >= ${offset})`)
+  return each.join(' OR ') || 'false'
+}
 
 /** SELECT of offset and arrival of each record, in order. */
 export function placesSelect(batch: RecordBatch): string {
