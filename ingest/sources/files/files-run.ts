@@ -127,7 +127,7 @@ export class FilesRun {
     try {
       const { size, mtimeMs: changedMs, ...stats } = await file.stat()
       const id = idOf(stats)
-      const tail = await this.#tailOf(id, file, size)
+      const tail = await this.#tailOf(id)
       const mark = { ...((await this.#marks.of(file, id)) ?? (await newMark(file, id))), path }
       const options = { path, format: this.#options.format ?? {}, limits: this.#limits }
       if (tail !== null) yield* this.#readTail(tail, mark)
@@ -152,14 +152,19 @@ export class FilesRun {
   }
 
   /** The tail that is open already; null: none, or its file was truncated or written anew. */
-  async #tailOf(id: string, file: FileHandle, size: number): Promise<GrowingRecords | null> {
+  async #tailOf(id: string): Promise<GrowingRecords | null> {
     const tail = this.#tails.get(id)
     if (tail === undefined) return null
-    if (size >= tail.bytesRead && (await this.#marks.of(file, id)) !== null) return tail
+    if (await this.#goesOn(tail, id)) return tail
     this.#marks.forget(id)
     this.#tails.delete(id)
     await tail.close()
     return null
+  }
+
+  /** Whether its file is still as long as what was read of it, and begins as it did. */
+  async #goesOn({ file, bytesRead }: GrowingRecords, id: string): Promise<boolean> {
+    return (await file.stat()).size >= bytesRead && (await this.#marks.of(file, id)) !== null
   }
 
   /** Closes the file, unless it is kept as a tail. */
@@ -266,9 +271,8 @@ export class FilesRun {
 
   /** What is open of a renamed file; from its beginning, if it was written anew before it was renamed. */
   async #asWritten(opened: GrowingRecords, mark: FileMark): Promise<{ kept: GrowingRecords; mark: FileMark }> {
-    const { file, kind, bytesRead } = opened
-    const { size } = await file.stat()
-    if (size >= bytesRead && (await this.#marks.of(file, mark.id)) !== null) return { kept: opened, mark }
+    if (await this.#goesOn(opened, mark.id)) return { kept: opened, mark }
+    const { file, kind } = opened
     const anew = { ...(await newMark(file, mark.id)), path: mark.path }
     const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
     const kept = new GrowingRecords(file, kind, 0, options)
