@@ -58,7 +58,7 @@ export async function kafkaSkipReason(): Promise<string | null> {
   return missing
 }
 
-/** @throws when there is no Java, the jars cannot be fetched, or the broker does not come up */
+/** @throws if Java is missing, the jars cannot be downloaded, or the broker does not start */
 export async function startKafka(options: KafkaServerOptions = {}): Promise<KafkaServer> {
   const [java, jars] = [await javaPath(), await provisionKafka()]
   const folder = await mkdtemp(join(tmpdir(), 'watershed-kafka-'))
@@ -165,7 +165,7 @@ class Broker implements KafkaServer {
     } catch (cause) {
       child.kill('SIGKILL')
       const said = await readFile(join(this.#folder, 'kafka.out'), 'utf8').catch(() => '')
-      throw new Error(`Kafka did not come up on port ${this.#port}:\n${said.slice(-4_000)}`, { cause })
+      throw new Error(`Kafka did not start on port ${this.#port}:\n${said.slice(-4_000)}`, { cause })
     }
   }
 }
