@@ -123,6 +123,13 @@ export class LiveVisits {
     this.answers = new LiveAnswers(this.live)
   }
 
+  /** Another reader of the same parts, to be stopped by the caller. */
+  follow(limits: Partial<LiveLimits>, lake: Lake = this.lake): LiveDataset {
+    const { dataset, store, log, engine, folder } = this
+    const scratchFolder = join(folder, 'scratch')
+    return new LiveDataset({ dataset, partitions: 2, store, log, lake, engine, scratchFolder, limits })
+  }
+
   async end(): Promise<void> {
     await this.live.stop()
     await this.log.close()

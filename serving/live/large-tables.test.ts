@@ -1,15 +1,13 @@
-/** Large files of a generation become tables that are read by any column of the key, and give the answers that the files give. */
-import { join } from 'node:path'
 import { afterAll, afterEach, beforeAll, expect, test } from 'vitest'
 import { count, defineDataset, sum } from '#core/definition.ts'
 import type { Filter, ViewQuery } from '#core/query.ts'
 import { LiveVisits, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
 import { until } from '#tests/until.ts'
 import { BoundValues } from '../answers/bound-values.ts'
-import { filteredSql } from '../answers/merged-sql.ts'
 import { LiveAnswers } from './live-answers.ts'
-import { LiveDataset } from './live-dataset.ts'
+import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
+import { scannedRows } from './scanned-rows-fixture.ts'
 
 const definition = defineDataset({
   name: 'visits',
@@ -65,9 +63,7 @@ async function use(from: number, before: number): Promise<void> {
 }
 
 function follow(limits: Partial<LiveLimits>): { live: LiveDataset; answers: LiveAnswers } {
-  const { dataset, store, log, lake, engine, folder } = own
-  const scratchFolder = join(folder, 'scratch')
-  const live = new LiveDataset({ dataset, partitions: 2, store, log, lake, engine, scratchFolder, limits })
+  const live = own.follow(limits)
   followed.push(live)
   return { live, answers: new LiveAnswers(live) }
 }
@@ -134,13 +130,13 @@ test('tables give the answers of the files, also after a run that added one, and
 test('a key and a value of another column are looked for in a part of the table, and their rows alone leave it', async () => {
   const { live, answers } = follow(LARGE)
   await tablesOf(live, answers)
-  const all = await scanned(live, {})
+  const all = await scannedRows(live, { view: 'by_key' })
   expect(all.scanned).toBeGreaterThanOrEqual(KEYS)
   // Two row groups have each key's neighbours; of two that follow one another, one has each category.
-  const key = await scanned(live, where('key', 'eq', '123457'))
+  const key = await scannedRows(live, { view: 'by_key', ...where('key', 'eq', '123457') })
   expect(key.left).toBe(1)
   expect(key.scanned).toBeLessThanOrEqual(2 * ROW_GROUP_ROWS)
-  const category = await scanned(live, where('category', 'eq', 'c1'))
+  const category = await scannedRows(live, { view: 'by_key', ...where('category', 'eq', 'c1') })
   expect(category.left).toBeGreaterThanOrEqual(KEYS / 4)
   expect(category.left).toBeLessThan(KEYS / 3)
   expect(category.scanned).toBeLessThanOrEqual(all.scanned - ROW_GROUP_ROWS)
@@ -160,35 +156,3 @@ test('no more bytes than the limit become tables, over all datasets of an engine
   await rowsOf(other.answers, where('key', 'eq', '5'))
   await until('there is room for a table', async () => (await filesNamed(other.live)) < files)
 })
-
-interface PlanNode {
-  readonly operator_type?: string
-  readonly operator_cardinality?: number
-  readonly operator_rows_scanned?: number
-  readonly children?: readonly PlanNode[]
-}
-
-/** Rows that the scans of the states look at, and that leave them. */
-async function scanned(live: LiveDataset, { filters = [] }: Question): Promise<{ scanned: number; left: number }> {
-  const head = await live.head('by_key')
-  const bound = new BoundValues()
-  const states = filteredSql(own.dataset.views.get('by_key')!, head.sql(bound), {}, filters, bound)
-  const connection = await own.engine.connect()
-  const [row] = await connection.rows<{ explain_value: string }>(
-    `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${states}`,
-    bound.parameters,
-  )
-  connection.close()
-  head.release()
-  const scans = (node: PlanNode): PlanNode[] => [
-    ...(/SCAN/.test(node.operator_type ?? '') ? [node] : []),
-    ...(node.children ?? []).flatMap(scans),
-  ]
-  const found = scans(JSON.parse(row!.explain_value) as PlanNode)
-  const sumOf = (count: (node: PlanNode) => number | undefined): number =>
-    found.reduce((sum, node) => sum + (count(node) ?? 0), 0)
-  return {
-    scanned: sumOf((node) => node.operator_rows_scanned),
-    left: sumOf((node) => node.operator_cardinality),
-  }
-}

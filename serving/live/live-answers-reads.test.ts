@@ -1,14 +1,15 @@
 /** What resident answers read: every file once, no rows of other panes or keys, and the newest panes of large views as a tally. */
-import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
 import type { ViewQuery } from '#core/query.ts'
 import { filesWithin } from '#storage/lake/state-ranges.ts'
 import { LiveVisits, PAGES, START, visits, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
 import { BoundValues } from '../answers/bound-values.ts'
-import { filteredSql } from '../answers/merged-sql.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
 import { LiveAnswers } from './live-answers.ts'
-import { LiveDataset } from './live-dataset.ts'
+import { scannedRows } from './scanned-rows-fixture.ts'
+
+/** No file of a generation is kept in memory. */
+const ON_DISK = { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 }
 
 let own: LiveVisits
 beforeEach(async () => {
@@ -55,11 +56,7 @@ test('a range of time leaves out files of other panes, where files are too large
   await own.publish('incremental', 20_000)
   const files = (await own.lake.current())!.views.by_page!.files
   expect(files.length).toBeGreaterThan(2)
-  const onDisk = new LiveDataset({
-    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
-    ...{ scratchFolder: join(own.folder, 'scratch') },
-    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
-  })
+  const onDisk = own.follow(ON_DISK)
   try {
     own.answers = new LiveAnswers(onDisk)
     for (const minutes of [0, 61, 130, 240, 274]) {
@@ -93,11 +90,7 @@ test('files of a generation are looked at when it is new, not at every moment', 
   lake.current = () => own.lake.current()
   lake.chains = (...asked) => own.lake.chains(...asked)
   lake.refusals = () => own.lake.refusals()
-  const onDisk = new LiveDataset({
-    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake, engine: own.engine },
-    ...{ scratchFolder: join(own.folder, 'scratch') },
-    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0 },
-  })
+  const onDisk = own.follow(ON_DISK, lake)
   try {
     own.answers = new LiveAnswers(onDisk)
     const files = async (): Promise<string[]> =>
@@ -127,11 +120,7 @@ test('of a view with more rows than a tally may have, the newest panes are talli
   await own.close()
   await own.publish('full', 20_000)
   await own.append(60)
-  const onDisk = new LiveDataset({
-    ...{ dataset: own.dataset, partitions: 2, store: own.store, log: own.log, lake: own.lake, engine: own.engine },
-    ...{ scratchFolder: join(own.folder, 'scratch') },
-    limits: { ...WHEN_TOLD, generationFileBytesMax: 0, largeFilesBytesMax: 0, tallyRowsMax: 200, tallyAfterAnswers: 2 },
-  })
+  const onDisk = own.follow({ ...ON_DISK, tallyRowsMax: 200, tallyAfterAnswers: 2 })
   try {
     own.answers = new LiveAnswers(onDisk)
     /** At another moment each time. An event a second: each minute has 60. */
@@ -185,35 +174,8 @@ test('rows of other panes and keys do not leave the scans', async () => {
     const query = { view: 'by_page', fromMs, toMs: fromMs + 120_000, filters: [] }
     expect(visits(await own.ask(query))).toBe(120)
     // Two minutes of each page: a page's events are all in one partition.
-    expect(await rowsScanned(query)).toBe(2 * PAGES.length)
-    expect(await rowsScanned({ ...query, filters: [{ dimension: 'page', operator: 'eq', values: ['/a'] }] })).toBe(2)
+    expect((await scannedRows(own.live, query)).left).toBe(2 * PAGES.length)
+    const ofOne = { ...query, filters: [{ dimension: 'page', operator: 'eq', values: ['/a'] }] } as const
+    expect((await scannedRows(own.live, ofOne)).left).toBe(2)
   }
 })
-
-interface PlanNode {
-  readonly name?: string
-  readonly operator_type?: string
-  readonly operator_cardinality?: number
-  readonly children?: readonly PlanNode[]
-}
-
-/** Rows that leave the scans of the answer's states. */
-async function rowsScanned(query: Omit<ViewQuery, 'dataset'>): Promise<number> {
-  const view = own.dataset.views.get(query.view)!
-  const head = await own.live.head(query.view)
-  const bound = new BoundValues()
-  const states = filteredSql(view, head.sql(bound), query, query.filters ?? [], bound)
-  const connection = await own.engine.connect()
-  const [row] = await connection.rows<{ explain_value: string }>(
-    `EXPLAIN (ANALYZE, FORMAT JSON) SELECT * FROM ${states}`,
-    bound.parameters,
-  )
-  connection.close()
-  head.release()
-  return scans(JSON.parse(row!.explain_value) as PlanNode)
-}
-
-function scans({ operator_type: type = '', operator_cardinality: rows = 0, children = [] }: PlanNode): number {
-  const own = /SCAN/.test(type) ? rows : 0
-  return children.reduce((sum, child) => sum + scans(child), own)
-}
