@@ -17,7 +17,7 @@ interface Version {
 }
 
 /** Every version of a table, as a reader finds it. */
-export function versionsOf(batch: BatchFixture, table: string): Version[] {
+function versionsOf(batch: BatchFixture, table: string): Version[] {
   const folder = join(batch.lake.folder, table, '_delta_log')
   return readdirSync(folder)
     .filter((name) => /^\d{20}\.json$/.test(name))
@@ -40,7 +40,7 @@ export function versionsOf(batch: BatchFixture, table: string): Version[] {
 }
 
 /** The files of the newest version, by its versions alone. */
-export function filesOf(batch: BatchFixture, table: string): string[] {
+function filesOf(batch: BatchFixture, table: string): string[] {
   const held = new Set<string>()
   for (const { added, removed } of versionsOf(batch, table)) {
     for (const { path } of removed) held.delete(path)
@@ -49,16 +49,24 @@ export function filesOf(batch: BatchFixture, table: string): string[] {
   return [...held].map((path) => join(batch.lake.folder, table, path))
 }
 
-export async function rowsOf(batch: BatchFixture, paths: readonly string[]): Promise<number> {
+async function rowsOf(batch: BatchFixture, paths: readonly string[]): Promise<number> {
   const [[n]] = (await batch.connection.columns(
     `SELECT count(*)::INTEGER FROM read_parquet([${paths.map(quoteText).join(', ')}])`,
   )) as [[number]]
   return n
 }
 
-export function runTables(batch: BatchFixture, mode: 'full' | 'incremental', more: object) {
+function runTables(batch: BatchFixture, mode: 'full' | 'incremental', more: object) {
   return batch.run({ mode, readersGraceMs: GRACE, keepGenerations: 1, ...more })
 }
+
+/** What a test asks of the fixture that it has at the time; the table of events has no name. */
+export const tablesOf = (batch: () => BatchFixture) => ({
+  versions: (table = '') => versionsOf(batch(), table),
+  files: (table = '') => filesOf(batch(), table),
+  rowsIn: (paths: readonly string[]) => rowsOf(batch(), paths),
+  run: (mode: 'full' | 'incremental' = 'incremental', more = {}) => runTables(batch(), mode, more),
+})
 
 /** A lake whose process dies around the nth effect on its tables; null: it has not died yet. */
 export function dyingLake(

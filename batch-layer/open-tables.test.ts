@@ -8,7 +8,7 @@ import { manifestPath, segmentManifestName } from '#storage/lake/manifest-names.
 import { cutChain } from '#storage/lake/segment-chain.ts'
 import { BatchFixture, definition, PARTITIONS } from './batch-fixture.ts'
 import { compactSegments } from './compact.ts'
-import { dyingLake, filesOf, GRACE, rowsOf, runTables, versionsOf } from './open-tables-fixture.ts'
+import { dyingLake, GRACE, tablesOf } from './open-tables-fixture.ts'
 import { rollback } from './rollback.ts'
 
 let batch: BatchFixture
@@ -17,10 +17,7 @@ beforeEach(async () => {
 })
 afterEach(() => batch.close())
 
-const versions = (table = '') => versionsOf(batch, table)
-const files = (table = '') => filesOf(batch, table)
-const rowsIn = (paths: readonly string[]) => rowsOf(batch, paths)
-const run = (mode: 'full' | 'incremental' = 'incremental', more = {}) => runTables(batch, mode, more)
+const { versions, files, rowsIn, run } = tablesOf(() => batch)
 
 const compact = () => {
   const { lake, engine } = batch

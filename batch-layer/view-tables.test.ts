@@ -4,7 +4,7 @@ import { afterEach, beforeEach, expect, test } from 'vitest'
 import { quoteText } from '#core/sql-names.ts'
 import { isOfSlots } from '#storage/lake/state-ranges.ts'
 import { BatchFixture, BY_MINUTE, byKey, definition, SMALL_FILE_BYTES } from './batch-fixture.ts'
-import { dyingLake, filesOf, GRACE, rowsOf, runTables, versionsOf } from './open-tables-fixture.ts'
+import { dyingLake, GRACE, tablesOf } from './open-tables-fixture.ts'
 import { rollback } from './rollback.ts'
 
 let batch: BatchFixture
@@ -13,10 +13,7 @@ beforeEach(async () => {
 })
 afterEach(() => batch.close())
 
-const versions = (table = '') => versionsOf(batch, table)
-const files = (table = '') => filesOf(batch, table)
-const rowsIn = (paths: readonly string[]) => rowsOf(batch, paths)
-const run = (mode: 'full' | 'incremental' = 'incremental', more = {}) => runTables(batch, mode, more)
+const { versions, files, rowsIn, run } = tablesOf(() => batch)
 
 test('a view is as it is presented, with types that a table has; it is written again only when it changed', async () => {
   await batch.land(0, 100)
