@@ -5,17 +5,14 @@
 import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { Offset, OffsetRange, Positions } from '#core/offsets.ts'
-import { generationFiles } from '#storage/lake/generation-manifest.ts'
 import type { PartitionPosition, Snapshot } from '../answers/snapshot.ts'
 import { countedAt, DatasetMoments, type LiveDatasetParts } from './dataset-moments.ts'
 import { DEFAULT_LIVE_LIMITS, idlePauseMs, type LiveLimits } from './live-limits.ts'
 import { LiveView } from './live-view.ts'
 import type { Moment, ViewHead } from './view-head.ts'
-import { WorkShare } from './work-share.ts'
+import { ViewRounds } from './view-rounds.ts'
 
-/** with less than this saved up, queries do not wait for a view … */
-const SPARED_MS = 100
-/** … that was brought up to date at most this long ago */
+/** queries do not wait for a view that was brought up to date at most this long ago, while more arrives than can be followed at once */
 const HEAD_AGE_MS_MAX = 10_000
 /** a refresh waits no longer for the views to be brought up to date with the one before */
 const ROUND_WAIT_MS_MAX = 2_000
@@ -31,13 +28,7 @@ export class LiveDataset {
   readonly #opening = new Map<string, Promise<LiveView>>()
   readonly #stopping = new AbortController()
   #loop: Promise<void> | null = null
-  /** views that are being brought up to date together */
-  #round: Promise<void> | null = null
-  #roundBeganMs = 0
-  readonly #followed: WorkShare
-  /** the generation whose files are kept as tables */
-  #kept: Snapshot['generation'] | undefined
-  #liveReaders = 0
+  readonly #rounds: ViewRounds
   #wake: (() => void) | null = null
   /** ends a pause that only waits for news */
   #hear: (() => void) | null = null
@@ -50,7 +41,9 @@ export class LiveDataset {
     this.served = parts
     this.limits = { ...DEFAULT_LIVE_LIMITS, ...parts.limits }
     this.#moments = new DatasetMoments(parts, this.limits)
-    this.#followed = new WorkShare(() => this.#followShare(), this.limits.followPauseMsMax)
+    const view = (name: string): Promise<LiveView> => this.#view(name)
+    const names = [...parts.dataset.views.keys()]
+    this.#rounds = new ViewRounds({ moments: this.#moments, limits: this.limits, names, view })
   }
 
   /** Begins to follow lake and log. */
@@ -79,23 +72,15 @@ export class LiveDataset {
   headNow(name: string): ViewHead | null {
     const head = this.#followedView(name)?.head ?? null
     if (head === null || head.moment === this.#moments.newest) return head
-    return isRecent(head) && this.#isBusy ? head : null
+    return isRecent(head) && this.#rounds.isBusy ? head : null
   }
 
   /** The view, if it is brought up to date by every round; it stays so for a while. */
   #followedView(name: string): LiveView | null {
     const view = this.#views.get(name)
-    if (view === undefined || !this.#moments.fresh || !this.#isHot(view)) return null
+    if (view === undefined || !this.#moments.fresh || !this.#rounds.isHot(view)) return null
     view.askedAtMs = performance.now()
     return view
-  }
-
-  /** Whether more arrives than the views that are asked for can follow at once within their share. */
-  get #isBusy(): boolean {
-    const nowMs = performance.now()
-    // The share is charged when a round ends. Until then it looks unused, so a long round counts as having used it up.
-    const sinceMs = this.#round === null ? 0 : nowMs - this.#roundBeganMs
-    return sinceMs > this.limits.followWaitMsMax || this.#followed.savedUpMs(nowMs) < SPARED_MS
   }
 
   /** The view's states at the newest moment known, retained: release them. @throws SnapshotError, LakeError, NeedsBackfillError, PartialsCompactedError */
@@ -158,8 +143,7 @@ export class LiveDataset {
       const head = await view.follow()
       // One that was under way may have begun before.
       const own = head.moment.seq >= seq ? head : await view.follow()
-      // A round is charged as a whole.
-      if (this.#round === null) this.#followed.use(performance.now() - began, performance.now())
+      this.#rounds.usedSince(began)
       return own
     })()
     // Nobody may be left to hear of its error.
@@ -195,7 +179,7 @@ export class LiveDataset {
 
   /** Told of each live reader that comes (1) or leaves (-1): the more of them wait, the more may be spent on being up to date. */
   countReaders(change: 1 | -1): void {
-    this.#liveReaders += change
+    this.#rounds.countReaders(change)
   }
 
   /** Resolves when another moment, or a fault, is known, or the signal is aborted. */
@@ -229,7 +213,7 @@ export class LiveDataset {
     for (;;) {
       this.#moments.assertKnown()
       const view = await this.#view(name)
-      const wasHot = this.#isHot(view)
+      const wasHot = this.#rounds.isHot(view)
       view.askedAtMs = performance.now()
       if (!wasHot) this.#wake?.()
       if (isReached(position, this.counted)) {
@@ -265,8 +249,8 @@ export class LiveDataset {
   /** Reads lake and log once, and brings the views that are queried up to date. Never throws: `head` throws the fault. */
   async refresh(): Promise<void> {
     await this.#moments.refresh()
-    await this.#round
-    await this.#followViews()
+    await this.#rounds.ended()
+    await this.#rounds.follow()
   }
 
   async #run(): Promise<void> {
@@ -276,7 +260,7 @@ export class LiveDataset {
       const changed = await this.#moments.refresh()
       const took = performance.now() - began
       // If every view waited for a refresh in its turn, a round would take many times as long.
-      await endsWithin(this.#followViews(), ROUND_WAIT_MS_MAX)
+      await endsWithin(this.#rounds.follow(), ROUND_WAIT_MS_MAX)
       const roundMs = performance.now() - began - took
       quietMs = changed ? this.limits.refreshPauseMs : Math.min(quietMs * QUIET_GROWTH, QUIET_PAUSE_MS_MAX)
       const leastMs = Math.max(this.limits.refreshPauseMs, this.#refreshPauseMs(took) - roundMs)
@@ -300,8 +284,8 @@ export class LiveDataset {
 
   /** How long nothing that is read would be folded. */
   #restingMs(): number {
-    const asked = [...this.#views.values()].some((view) => this.#isHot(view))
-    return asked ? this.#followed.usedUpMs(performance.now()) : idlePauseMs(this.limits, this.#moments.recordsPerSecond)
+    const asked = [...this.#views.values()].some((view) => this.#rounds.isHot(view))
+    return asked ? this.#rounds.usedUpMs() : idlePauseMs(this.limits, this.#moments.recordsPerSecond)
   }
 
   /** @param orUntil ends it: this process puts events into the log, or a question waits for a position */
@@ -317,65 +301,6 @@ export class LiveDataset {
     this.#wake = null
     this.#hear = null
     this.#want = null
-  }
-
-  /** Brings views up to date: those that are queried, and others where little is left to do. Concurrent calls share one round. */
-  #followViews(): Promise<void> {
-    const { newest, failed, files } = this.#moments
-    if (failed || newest === null) return Promise.resolve()
-    const { generation } = newest.snapshot
-    if (generation !== this.#kept) files.keep(generation === null ? [] : generationFiles(generation))
-    this.#kept = generation
-    this.#round ??= this.#followEach().finally(() => {
-      this.#round = null
-    })
-    return this.#round
-  }
-
-  /** Grows with the rate of events and with live readers: a round costs nearly the same for few of either as for many. */
-  #followShare(): number {
-    const { followShareMin, followShareMax, followShareMaxAt, followShareMaxReaders } = this.limits
-    const [byRate, byReaders] = [
-      this.#moments.recordsPerSecond / followShareMaxAt,
-      this.#liveReaders / followShareMaxReaders,
-    ]
-    const busy = Math.min(1, Math.max(byRate, byReaders))
-    return followShareMin + (followShareMax - followShareMin) * busy
-  }
-
-  async #followEach(): Promise<void> {
-    const began = performance.now()
-    if (this.#followed.isUsedUp(began)) return
-    this.#roundBeganMs = began
-    // One after the other: queries need the processors, too. A view's error is reported to its queries.
-    for (const name of this.served.dataset.views.keys()) await this.#followView(name).catch(() => {})
-    const endedMs = performance.now()
-    this.#followed.use(endedMs - began, endedMs)
-  }
-
-  async #followView(name: string): Promise<void> {
-    const view = await this.#view(name)
-    const began = performance.now()
-    const { coldRecordsMax, coldEveryMs, coldPauses, restAfterMs, restRecordsMax } = this.limits
-    const isHot = this.#isHot(view)
-    if (!isHot && began < view.dueAtMs) return
-    const rests = !isHot && began - view.askedAtMs >= restAfterMs && view.open <= restRecordsMax
-    // One that rested has all of the tail left.
-    const leftMax = coldRecordsMax + (view.head === null ? restRecordsMax : 0)
-    // What would take long is left to the next query, and until then nothing is kept.
-    if (!isHot && view.behind > leftMax) return view.drop()
-    try {
-      await (rests ? view.rest() : view.follow())
-    } catch {
-      await view.drop()
-    } finally {
-      const endedMs = performance.now()
-      view.dueAtMs = endedMs + Math.max(coldEveryMs, coldPauses * (endedMs - began))
-    }
-  }
-
-  #isHot(view: LiveView): boolean {
-    return performance.now() - view.askedAtMs < this.limits.hotMs
   }
 
   #view(name: string): Promise<LiveView> {
