@@ -23,7 +23,7 @@ import { SqliteSpeedStore } from '#storage/speed-store/sqlite/sqlite-speed-store
 import { silent } from '#telemetry/emit.ts'
 import { until } from './until.ts'
 
-const visitsDefinition = defineDataset({
+export const visitsDefinition = defineDataset({
   name: 'visits',
   time: 'at',
   key: 'id',

@@ -12,6 +12,9 @@ import type { TallyFeed } from '../tally/view-tally.ts'
 import { CLOSED_MERGE_ROWS_MIN } from './live-limits.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
+/** A table whose files would be too large is merged first, if so much of it was added since it was. */
+const MERGE_SHARE_MIN = 0.25
+
 export class ClosedStates {
   readonly #view: CompiledView
   readonly #connection: EngineConnection
@@ -19,7 +22,9 @@ export class ClosedStates {
   readonly #bytesMax: number
   #table: ResidentTable | null = null
   /** paths of the files whose rows are in the table */
-  #held = new Map<string, number>()
+  #held = new Set<string>()
+  /** about as many as a file of the table's rows would have */
+  #bytes = 0
   #rows = 0
   #added = 0
   /** told of changes */
@@ -40,12 +45,15 @@ export class ClosedStates {
   /** Brings the table to these files. @returns those that it does not hold: more bytes than are kept as a table. @throws LakeError */
   async hold(files: readonly LakeFile[], seq: number): Promise<readonly LakeFile[]> {
     const wanted = new Map(files.map((file) => [file.path, file]))
-    if ([...this.#held.keys()].some((path) => !wanted.has(path))) this.drop()
+    if ([...this.#held].some((path) => !wanted.has(path))) this.drop()
+    const absent = [...wanted.values()].filter(({ path }) => !this.#held.has(path))
+    const asked = absent.reduce((sum, file) => sum + file.bytes, this.#bytes)
+    // Many segments have rows of the same keys.
+    if (asked > this.#bytesMax && this.#added > this.#rows * MERGE_SHARE_MIN) await this.#merge(seq)
     const missing: LakeFile[] = []
     const left: LakeFile[] = []
-    let bytes = [...this.#held.values()].reduce((sum, each) => sum + each, 0)
-    for (const [path, file] of wanted) {
-      if (this.#held.has(path)) continue
+    let bytes = this.#bytes
+    for (const file of absent) {
       if (bytes + file.bytes > this.#bytesMax) left.push(file)
       else {
         missing.push(file)
@@ -62,6 +70,7 @@ export class ClosedStates {
     this.#table?.retire()
     this.#table = null
     this.#held.clear()
+    this.#bytes = 0
     this.#rows = 0
     this.#added = 0
   }
@@ -72,7 +81,10 @@ export class ClosedStates {
     const columns = this.#view.stateColumns.map(({ name }) => quoteName(name)).join(', ')
     const paths = files.map((file) => this.#lake.resolve(file))
     const added = await this.#table.add(`SELECT ${seq}, NULL, ${columns} FROM ${readParquetSql(paths)}`, this.feed)
-    for (const { path, bytes } of files) this.#held.set(path, bytes)
+    for (const { path, bytes } of files) {
+      this.#held.add(path)
+      this.#bytes += bytes
+    }
     this.#rows += added
     this.#added += added
   }
@@ -85,8 +97,19 @@ export class ClosedStates {
     const order = keys[0] === 'pane' ? ' ORDER BY pane' : ''
     const table = await ResidentTable.ofStates(this.#connection, this.#view, true)
     this.#rows = await table.fill(`SELECT ${seq}, NULL, * FROM (${merged})${order}`)
+    this.#bytes *= (await this.#values(table)) / Math.max(1, await this.#values(before))
     this.#added = 0
     this.#table = table
     before.retire()
+  }
+
+  /** How many there are, those in lists included. */
+  async #values({ name }: ResidentTable): Promise<number> {
+    const { stateColumns } = this.#view
+    const lists = stateColumns.filter(({ type }) => type.endsWith('[]'))
+    const listed = lists.map((column) => ` + coalesce(sum(len(${quoteName(column.name)})), 0)`)
+    const sql = `SELECT (count(*) * ${stateColumns.length}${listed.join('')})::DOUBLE AS n FROM ${name}`
+    const [{ n }] = (await this.#connection.rows<{ n: number }>(sql)) as [{ n: number }]
+    return n
   }
 }

@@ -1,8 +1,11 @@
 /** What resident answers read: every file once, no rows of other panes or keys, and the newest panes of large views as a tally. */
+import { statSync } from 'node:fs'
+import { join } from 'node:path'
 import { afterEach, beforeEach, expect, test } from 'vitest'
+import { count, defineDataset, latest } from '#core/definition.ts'
 import type { ViewQuery } from '#core/query.ts'
 import { filesWithin } from '#storage/lake/state-ranges.ts'
-import { LiveVisits, PAGES, START, visits, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
+import { LiveVisits, PAGES, START, visits, visitsDefinition, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
 import { BoundValues } from '../answers/bound-values.ts'
 import { SnapshotError } from '../answers/snapshot.ts'
 import { LiveAnswers } from './live-answers.ts'
@@ -45,6 +48,56 @@ test('each file is read once: of a closed segment when it closed, of a generatio
   expect(visits(await own.ask({ view: 'by_page' }))).toBe(134)
   const states = own.filesRead.filter((path) => path.includes('states/') && path.includes('by_page'))
   expect(states).toHaveLength(2)
+})
+
+test('closed segments are kept in memory as long as what they have of all keys together is small, however many there are', async () => {
+  const everDefinition = defineDataset({
+    ...visitsDefinition,
+    views: { ever: { dimensions: { page: 'page' }, measures: { visits: count(), last: latest('page') } } },
+  })
+  const ever = await LiveVisits.open(everDefinition, { closedBytesMax: 6_000 })
+  try {
+    for (let segments = 0; segments < 12; segments++) {
+      await ever.append(20)
+      await ever.close()
+      await ever.live.refresh()
+      expect(visits(await ever.ask({ view: 'ever' }))).toBe(ever.appended)
+      const head = await ever.live.head('ever')
+      expect(head.sql(new BoundValues(), {})).not.toContain('parquet')
+      head.release()
+    }
+    const read = ever.filesRead.filter((path) => path.includes('ever'))
+    expect(read).toHaveLength(24)
+    const bytes = read.reduce((sum, path) => sum + statSync(join(ever.folder, 'lake', 'visits', path)).size, 0)
+    expect(bytes).toBeGreaterThan(12_000)
+  } finally {
+    await ever.end()
+  }
+})
+
+test('closed segments of ever new keys are kept in memory up to the limit, and read from their files beyond it', async () => {
+  const byId = await LiveVisits.open(
+    defineDataset({
+      ...visitsDefinition,
+      views: { by_id: { dimensions: { id: 'id' }, measures: { visits: count() } } },
+    }),
+    { closedBytesMax: 12_000 },
+  )
+  try {
+    const isRead: boolean[] = []
+    for (let segments = 0; segments < 12; segments++) {
+      await byId.append(200)
+      await byId.close()
+      await byId.live.refresh()
+      expect(visits(await byId.ask({ view: 'by_id', dimensions: [] }))).toBe(byId.appended)
+      const head = await byId.live.head('by_id')
+      isRead.push(head.sql(new BoundValues(), {}).includes('parquet'))
+      head.release()
+    }
+    expect([isRead[0], isRead.at(-1)]).toEqual([false, true])
+  } finally {
+    await byId.end()
+  }
 })
 
 test('a range of time leaves out files of other panes, where files are too large to be kept in memory', async () => {
