@@ -13,7 +13,7 @@ export interface LiveLimits {
   readonly closedRecordsMin: number
   /** how long a segment that holds them is waited for; then they are read, and until it has closed no more are left */
   readonly leftMsMax: number
-  /** Parquet bytes of closed segments' partials that one view keeps as a table; the rest is read from the files */
+  /** Parquet bytes of closed segments' partials that one view keeps as a table, as far as they are not of the same keys; the rest is read from the files */
   readonly closedBytesMax: number
   /** Parquet bytes of one generation file that is kept as a table as soon as it is there */
   readonly generationFileBytesMax: number
@@ -122,7 +122,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   aheadMax: 2,
   reuseMsMax: 2_000,
   recomputeShare: 0.2,
-  tallyRowsMax: 500_000,
+  tallyRowsMax: 1_000_000,
   tallyBytesMax: 64 * 1024 * 1024,
   tallyAfterAnswers: 2,
 }

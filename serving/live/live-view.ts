@@ -132,6 +132,7 @@ export class LiveView {
       const moment = moments.now()
       if (this.#head?.moment === moment && !this.#settled.hasNewTables) return this.#head
       const settled = await this.#prepared(moment)
+      await this.#tallies.renew(settled)
       const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))
       if (head !== null) return head
     }

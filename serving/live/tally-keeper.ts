@@ -14,6 +14,7 @@ import type { ClosedStates } from './closed-states.ts'
 import type { LiveLimits } from './live-limits.ts'
 import type { ResidentTable } from './resident-table.ts'
 import type { TailStates } from './tail-states.ts'
+import { WorkShare } from './work-share.ts'
 
 const DICTIONARY_ENTRIES_MAX = 50_000
 /** State rows that are read to make a tally of all panes, as a multiple of those that it may have once those of one key are put together. */
@@ -22,6 +23,10 @@ const READ_PER_HELD = 4
 const RANGES_MAX = 32
 /** How far back a tally of the newest panes is made, as a multiple of how far back questions are: it grows by what arrives. */
 const BACK_PER_ASKED = 2
+/** of a processor, for making tallies of a view whose last one could not be kept */
+const MAKING_SHARE = 0.1
+/** however long one took, it may be made again after this */
+const MAKING_PAUSE_MS_MAX = 60_000
 /** How far back the newest panes are counted at first, in panes, and by how much farther each next time. */
 const COUNTED_PANES = 64
 const COUNTED_GROWTH = 8
@@ -70,6 +75,11 @@ export class TallyKeeper {
   #of: SettledTables | null = null
   /** answers that a tally would have given, since one was made */
   #wanted = 0
+  /** one of them needs a measure that the last tally was made without */
+  #needsMore = false
+  /** questions since one was made */
+  #asked = 0
+  readonly #making = new WorkShare(() => MAKING_SHARE, MAKING_PAUSE_MS_MAX)
   /** measures of all of them */
   readonly #measures = new Set<string>()
   /** where the ranges of the last questions begin, epoch ms; Infinity: that of the newest window */
@@ -85,11 +95,14 @@ export class TallyKeeper {
   /** An answer was computed that a tally of these measures would have given. */
   want(measures: readonly string[]): void {
     this.#wanted++
+    const before = this.#measures.size
     for (const measure of measures) this.#measures.add(measure)
+    this.#needsMore ||= this.#measures.size > before
   }
 
   /** A tally of panes from `fromMs` on was asked for, or would give the answer; Infinity: of the newest window. */
   wantRange(fromMs: number): void {
+    this.#asked++
     this.#ranges.push(fromMs)
     if (this.#ranges.length > RANGES_MAX) this.#ranges.shift()
   }
@@ -97,6 +110,7 @@ export class TallyKeeper {
   /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
     if (this.#wanted < this.#parts.limits.tallyAfterAnswers || settled.hasClosedPaths) return false
+    if (!this.#needsMore && this.#making.isUsedUp(performance.now())) return false
     const refused = this.#kept === null ? this.#refused : this.#refusedMore
     return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
@@ -114,10 +128,31 @@ export class TallyKeeper {
     return null
   }
 
+  /**
+   * Makes the tally anew where the next head is of other tables, before that head is given out, so that questions are answered from the one
+   * before meanwhile. Nothing was folded since the tail forgot what these tables count.
+   */
+  async renew(settled: SettledTables): Promise<void> {
+    if (this.#kept === null || settled.hasClosedPaths) return
+    const isOld = this.#kept.tally.endsWithCommit || !isSame(this.#of!, settled)
+    if (isOld && this.#asked > 0) await this.make(settled)
+  }
+
   /** Reads the tables, which do not change meanwhile. @returns null: they are left to the engine */
   async make(settled: SettledTables): Promise<KeptTally | null> {
+    const beganMs = performance.now()
+    try {
+      return await this.#make(settled)
+    } finally {
+      const endedMs = performance.now()
+      this.#making.use(endedMs - beganMs, endedMs)
+      this.#wanted = this.#asked = 0
+    }
+  }
+
+  async #make(settled: SettledTables): Promise<KeptTally | null> {
     this.drop()
-    this.#wanted = 0
+    this.#needsMore = false
     const fromMs = Math.max(...this.#ranges)
     const fits = await this.#fits(settled)
     if (fits === null || fits.sinceMs > fromMs) {

@@ -4,6 +4,7 @@
  */
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
+import { AskedBack } from './asked-back.ts'
 import type { HeldColumn } from './held-measures.ts'
 import { MergedRows } from './merged-rows.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
@@ -21,6 +22,8 @@ const WIDTH = 8
 const MERGED_MAX = 4
 /** A tally that is too large gives up its oldest panes, until it is this much smaller: so that it does so rarely. */
 const KEPT_SHARE = 0.5
+/** … unless questions were of more: then it may stay this large. */
+const ASKED_SHARE = 0.9
 /** keys of all rows that it ever had, as a multiple of the rows that it may have */
 const KEYS_PER_ROW = 2
 /** of earlier panes than it has: with as many questions, and sixteen times as few that it answered, it is of no use */
@@ -60,6 +63,8 @@ export class ViewTally {
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
+  #ends = false
+  readonly #back = new AskedBack()
   #sinceMs: number
   #covered = 0
   #missed = 0
@@ -87,6 +92,11 @@ export class ViewTally {
     return this.#fault
   }
 
+  /** Whether the next commit finds that it cannot be kept: its tables were replaced. */
+  get endsWithCommit(): boolean {
+    return this.#ends
+  }
+
   /** Start of the first pane that it has, epoch ms; -Infinity: it has all. Rises when there are too many rows. */
   get sinceMs(): number {
     return this.#sinceMs
@@ -97,6 +107,7 @@ export class ViewTally {
     const covers = !this.isTimed || fromMs >= this.#sinceMs
     if (covers) this.#covered++
     else this.#missed++
+    if (covers && Number.isFinite(fromMs)) this.#back.note(fromMs, Date.now())
     return covers
   }
 
@@ -132,7 +143,10 @@ export class ViewTally {
       added: (chunks) => this.#add(chunks),
       forgotten: () => {},
       // A generation counts them now, or their files were compacted.
-      dropped: () => this.#changes.push(() => this.#fail('closed segments were counted or compacted')),
+      dropped: () => {
+        this.#ends = true
+        this.#changes.push(() => this.#fail('closed segments were counted or compacted'))
+      },
     }
   }
 
@@ -212,11 +226,15 @@ export class ViewTally {
     const rowsOf = new Map<number, number>()
     for (const { panes } of this.sources())
       for (const [pane, { count }] of panes) rowsOf.set(pane, (rowsOf.get(pane) ?? 0) + count)
-    let left = Math.min(this.#rows, this.#limits.tallyRowsMax) * KEPT_SHARE
+    const askedSinceMs = this.#back.sinceMs(Date.now())
+    const rowsMax = Math.min(this.#rows, this.#limits.tallyRowsMax)
+    let [rows, sinceMs] = [0, Number.POSITIVE_INFINITY]
     for (const pane of [...rowsOf.keys()].sort((a, b) => b - a)) {
-      left -= rowsOf.get(pane)!
-      if (left < 0) break
-      this.#sinceMs = pane
+      rows += rowsOf.get(pane)!
+      // Not less than what is asked for, where that fits: it would be of no use.
+      if (rows > rowsMax * KEPT_SHARE && (sinceMs <= askedSinceMs || rows > rowsMax * ASKED_SHARE)) break
+      sinceMs = pane
+      if (rows <= rowsMax * KEPT_SHARE || sinceMs <= askedSinceMs) this.#sinceMs = sinceMs
     }
     this.#merged.clear()
     for (const source of this.sources()) source.forgetBefore(this.#sinceMs)
