@@ -37,9 +37,15 @@ export async function fileRate(): Promise<Record<string, number>> {
     view: 'sales_table/views/by_shop?dimensions=',
     file: csvFile,
   })
+  const flat = await measured({
+    dataset: 'sales_table',
+    flags: ['--dataset', definition],
+    view: 'sales_table/views/by_shop?dimensions=',
+    file: flatFile,
+  })
   const named = (name: string, figures: Record<string, number>): [string, number][] =>
     Object.entries(figures).map(([key, value]) => [`${name}${key}`, value])
-  return Object.fromEntries([...named('ndjson', ndjson), ...named('csv', csv)])
+  return Object.fromEntries([...named('ndjson', ndjson), ...named('csv', csv), ...named('flatNdjson', flat)])
 }
 
 async function measured({ dataset, flags, view, file }: FileKind): Promise<Record<string, number>> {
@@ -96,14 +102,31 @@ function ndjsonFile(folder: string): { path: string; events: number } {
 }
 
 /** Ten columns of 1.2 KB together. */
+function* sales(): Generator<Readonly<Record<string, string | number>>> {
+  const startMs = Date.now() - CSV_EVENTS
+  const text = 'lorem ipsum dolor sit amet '.repeat(36)
+  for (let id = 0; id < CSV_EVENTS; id++) {
+    const shop = `shop-${id % 50}`
+    const of = { city: `city of ${shop}`, country: `country ${id % 9}`, seller: `seller-${id % 300}` }
+    const paid = { payment: 'paid, by card', note: `${text}${id}` }
+    yield { id, at: startMs + id, shop, items: id % 7, price: (id % 1_000) / 10, ...of, ...paid }
+  }
+}
+
 function csvFile(folder: string): { path: string; events: number } {
   const path = join(folder, 'sales.csv')
-  const startMs = Date.now() - CSV_EVENTS
-  const note = 'lorem ipsum dolor sit amet '.repeat(36)
-  const lines = Array.from({ length: CSV_EVENTS }, (_, id) => {
-    const shop = `shop-${id % 50}`
-    return `${id},${startMs + id},${shop},${id % 7},${(id % 1_000) / 10},city of ${shop},country ${id % 9},seller-${id % 300},"paid, by card",${note}${id}`
-  })
-  writeFileSync(path, `id,at,shop,items,price,city,country,seller,payment,note\n${lines.join('\n')}\n`)
+  const lines = sales().map((sale) =>
+    Object.values(sale)
+      .map((value) => (String(value).includes(',') ? `"${value}"` : value))
+      .join(','),
+  )
+  writeFileSync(path, `id,at,shop,items,price,city,country,seller,payment,note\n${[...lines].join('\n')}\n`)
+  return { path, events: CSV_EVENTS }
+}
+
+/** The same as NDJSON, without nesting. */
+function flatFile(folder: string): { path: string; events: number } {
+  const path = join(folder, 'sales.ndjson')
+  writeFileSync(path, `${[...sales().map((sale) => JSON.stringify(sale))].join('\n')}\n`)
   return { path, events: CSV_EVENTS }
 }

@@ -1,6 +1,7 @@
 /**
- * A hundred different questions a second over all views of two datasets: their latency while 10,000 events a second arrive, and what they
- * take from the stream role: how fast it catches up with what the log holds, without questions and with them, in turns.
+ * A hundred different questions a second over all views of two datasets: their latency while 10,000 events a second arrive, how many of these
+ * are taken in and counted without them and with them, and what they take from the stream role when it has more to do than it can: how fast it
+ * catches up with what the log holds, without questions and with them, in turns.
  */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,7 +19,8 @@ const ROUNDS = 2
 const ASKED_PER_SECOND = 100
 const RSVPS_PER_SECOND = 9_000
 const WINDS_PER_SECOND = 1_000
-const LIVE_MS = 10_000
+const LIVE_MS = 20_000
+const WARM_MS = 4_000
 const QUESTIONS = differentQuestions(10_000)
 const STEADY = { kind: 'open', perSecond: ASKED_PER_SECOND } as const
 const EVER_MS = 600_000
@@ -50,15 +52,44 @@ async function whileEventsArrive(folder: string): Promise<Record<string, number>
     const { url, pid } = server
     const rsvps = await Feed.start({ url, dataset: 'meetup_rsvps', perSecond: RSVPS_PER_SECOND }, null)
     const winds = await Feed.start({ url, dataset: 'winds', perSecond: WINDS_PER_SECOND }, null)
-    const asking = { url, server: pid, paths: QUESTIONS, load: STEADY, warmMs: 4_000, forMs: LIVE_MS }
-    const asked = await ask(asking, null)
+    await sleep(WARM_MS)
+    const alone = await ingestedPerSecond(server)
+    const asking = { url, server: pid, paths: QUESTIONS, load: STEADY, warmMs: WARM_MS, forMs: LIVE_MS }
+    const answering = ask(asking, null)
+    await sleep(WARM_MS)
+    const beside = await ingestedPerSecond(server)
+    const asked = await answering
     const behind = await eventsBehind(server)
     const [{ events, refused }] = await Promise.all([rsvps.stop(), winds.stop()])
     const { residentMib } = server
-    return { ...steadily('steady', asked), eventsBehind: behind, refusedShare: refused / events, residentMib }
+    return {
+      ...steadily('steady', asked),
+      takenPerSecond: alone.taken,
+      takenPerSecondWhileAsked: beside.taken,
+      countedPerSecond: alone.counted,
+      countedPerSecondWhileAsked: beside.counted,
+      countedWhileAskedAgainstAlone: beside.counted / alone.counted,
+      eventsBehind: behind,
+      refusedShare: refused / events,
+      residentMib,
+    }
   } finally {
     await server.stop(true)
   }
+}
+
+/** Of the events that arrive meanwhile: how many the log takes, and how many answers count more. */
+async function ingestedPerSecond(server: ServerProcess): Promise<{ readonly taken: number; readonly counted: number }> {
+  const at = async (): Promise<readonly [ms: number, taken: number, counted: number]> => [
+    performance.now(),
+    await server.metric('watershed_log_end_offset'),
+    await server.metric('watershed_position_offset'),
+  ]
+  const before = await at()
+  await sleep(LIVE_MS)
+  const after = await at()
+  const seconds = (after[0] - before[0]) / 1_000
+  return { taken: (after[1] - before[1]) / seconds, counted: (after[2] - before[2]) / seconds }
 }
 
 async function eventsBehind(server: ServerProcess): Promise<number> {

@@ -4,6 +4,7 @@ import { join } from 'node:path'
 import { duringRecompute } from './during-recompute.ts'
 import { eventToVisible } from './event-to-visible.ts'
 import { exports } from './exports.ts'
+import { firstAnswers } from './first-answers.ts'
 import { largeGeneration } from './large-generation.ts'
 import { liveReaders } from './live-readers.ts'
 import { manyViews } from './many-views.ts'
@@ -23,6 +24,7 @@ const ROWS: Readonly<Record<string, () => Promise<Record<string, number>>>> = {
   panels: polledPanels,
   live: liveReaders,
   exports,
+  first: firstAnswers,
 }
 
 /** @returns the figures of all rows, each under `<row>:<figure>` @throws RangeError for a row that there is not */

@@ -19,6 +19,8 @@ export interface ServerOptions {
   /** default: the shipped RSVPs */
   readonly datasets?: readonly string[]
   readonly settings?: Readonly<Record<string, string | number | boolean>>
+  /** with the events that the demo makes; default: without */
+  readonly demo?: boolean
 }
 
 export interface ServedMeta {
@@ -36,7 +38,7 @@ export class ServerProcess {
 
   static async start(options: ServerOptions): Promise<ServerProcess> {
     const settings = { batchIncrementalCron: ONCE_A_YEAR, batchFullCron: ONCE_A_YEAR, ...options.settings }
-    const parameters = ['start', '--no-demo', '--port', '0', '--json', '--log-level', 'error']
+    const parameters = ['start', options.demo ? '--demo' : '--no-demo', '--port', '0', '--json', '--log-level', 'error']
     const child = spawnNode(MAIN, [...parameters, ...sharedFlags({ ...options, settings })], options.core)
     const [line] = (await Promise.race([
       once(createInterface(child.stdout!), 'line'),

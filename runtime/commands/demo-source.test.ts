@@ -1,7 +1,7 @@
 import { expect, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import type { Platform } from '../roles/platform.ts'
-import { runDemo } from './demo-source.ts'
+import { demoStreams } from './demo-source.ts'
 import type { Service } from './service.ts'
 
 test.each([
@@ -11,6 +11,8 @@ test.each([
   const told: PlatformEvent[] = []
   const configuration = { demo, datasets: ['./mine.ts'] }
   const service = { configuration, emit: (event: PlatformEvent) => told.push(event) }
-  await runDemo({ intakes: new Map() } as unknown as Platform, service as unknown as Service)
+  const run = await demoStreams({ intakes: new Map() } as unknown as Platform, service as unknown as Service)
+  expect(told).toEqual([])
+  await run()
   expect(told.map(({ message }) => message)).toEqual(messages.map((message) => expect.stringMatching(message)))
 })

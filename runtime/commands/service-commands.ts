@@ -5,7 +5,7 @@ import { defaultsWithin, memoryAtHand } from '../settings/defaults-within.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
-import { runDemo } from './demo-source.ts'
+import { demoStreams } from './demo-source.ts'
 import { CommandError } from './exit-codes.ts'
 import { print, printJson, say } from './output.ts'
 import { runService, type Service } from './service.ts'
@@ -103,8 +103,10 @@ async function run(
     const { Platform } = await import('../roles/platform.ts')
     tellFitted(fitted, service)
     const platform = await Platform.start(configuration, shape, service.emit)
+    // Made before the address is told: the first who asks does not wait for it.
+    const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
     tellAddress(platform, options, service)
-    const demo = role === 'start' ? runDemo(platform, service) : Promise.resolve()
+    const demo = runDemo()
     await aborted(service.signal)
     await demo
     await platform.stop()

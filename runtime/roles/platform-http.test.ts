@@ -18,13 +18,15 @@ const LANGUAGE = fileURLToPath(new URL('../../core/definition.ts', import.meta.u
 
 let folder: string
 let platform: Platform
+async function start(): Promise<Platform> {
+  const flags = { data: join(folder, 'data'), datasets: [join(folder, 'notes.ts')], port: 0, partitions: 2 }
+  const shape = { threads: [], answers: true, intake: true }
+  return Platform.start(await loadConfiguration({ flags }), shape, silent)
+}
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'watershed-http-'))
-  const definition = join(folder, 'notes.ts')
-  await writeFile(definition, notesDefinition(LANGUAGE))
-  const flags = { data: join(folder, 'data'), datasets: [definition], port: 0, partitions: 2 }
-  const shape = { threads: [], answers: true, intake: true }
-  platform = await Platform.start(await loadConfiguration({ flags }), shape, silent)
+  await writeFile(join(folder, 'notes.ts'), notesDefinition(LANGUAGE))
+  platform = await start()
 })
 afterAll(async () => {
   await platform.stop()
@@ -114,6 +116,17 @@ test('the health of a dataset names its hops, what they hold, and what to do', a
     advice: expect.stringContaining('watershed start'),
   })
   expect(health.hops.find(({ hop }) => hop === 'answers')).toMatchObject({ state: 'ok', advice: null })
+})
+
+test('once a platform listens, its views are up to date and tallied: the first question waits for neither', async () => {
+  await platform.stop()
+  platform = await start()
+  const { status, text } = await get(`/v1/datasets/${DATASET}/views/by_topic?measures=words&explain=true`)
+  expect(status).toBe(200)
+  const { data, meta, explain } = JSON.parse(text)
+  expect(data).toHaveLength(3)
+  expect([meta.behind, meta.rows.open]).toEqual([0, 80])
+  expect(explain.way).toBe('tally')
 })
 
 test('when the log file is gone, readiness says so, and no answer names its path', async () => {

@@ -10,6 +10,7 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { collectGarbage } from '#core/collect-garbage.ts'
+import { endsWithin } from '#core/ends-within.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { SourceDefinition } from '#core/source-definition.ts'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
@@ -57,6 +58,8 @@ const LARGE_FILES_SHARE = 8
 const YIELDS = { intake: 0, sources: 0, stream: 5, batch: 7, present: 7 } as const
 /** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. It is above the stream role's: new events are visible when the engine has decoded them. */
 const ENGINE_YIELDS = 2
+/** The first answers are quick if others were given before: so long, at the most, before it listens. */
+const WARM_MS_MAX = 2_000
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
@@ -166,6 +169,7 @@ export class Platform {
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
+      ...this.#live.map((live) => live.warmUp(WARM_MS_MAX)),
     ])
     await this.#listen()
     await this.#startSinks()
@@ -274,9 +278,18 @@ export class Platform {
     } catch (error) {
       throw listenError(host, port, error as NodeJS.ErrnoException)
     }
+    await endsWithin(this.#askFirst(this.#app), WARM_MS_MAX)
     const bound = this.#app.server.address() as AddressInfo
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
+  }
+
+  /** One question of each dataset over HTTP, as whoever asks first would. */
+  async #askFirst(app: FastifyInstance): Promise<void> {
+    const { keys } = this.#workspace.configuration
+    const headers = keys.length > 0 ? { authorization: `Bearer ${keys[0]}` } : {}
+    for (const { name, views } of [...(this.#answered ?? [])].map(([, { dataset }]) => dataset))
+      await app.inject({ url: `/v1/datasets/${name}/views/${[...views.keys()][0]}`, headers })
   }
 
   async #savedViews(): Promise<ReadonlyMap<string, SavedViewLedger> | null> {

@@ -2,6 +2,7 @@
  * Answers from resident states. An answer is computed once for all who ask the same at one moment, and kept: asked again before
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
+import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -209,6 +210,26 @@ export class LiveAnswers {
       // The next query of the view gets the error.
     } finally {
       this.#isExpecting = false
+    }
+  }
+
+  /**
+   * Asks each view a plain question and has it tallied, so that the first who asks waits for nothing that only a first answer needs; never
+   * throws.
+   * @param forMs then the rest is left to whoever asks
+   */
+  async warmUp(forMs: number): Promise<void> {
+    const { dataset } = this.#live.served
+    const signal = AbortSignal.timeout(forMs)
+    for (const view of dataset.views.keys()) {
+      if (signal.aborted) return
+      try {
+        const asked = this.asked({ dataset: dataset.name, view })
+        await this.answer(asked, { signal })
+        await endsWithin(this.#live.tally(view, asked.tallied?.measures ?? []), forMs)
+      } catch {
+        // The next query of the view gets the error.
+      }
     }
   }
 

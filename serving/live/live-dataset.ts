@@ -158,6 +158,14 @@ export class LiveDataset {
     this.#views.get(name)?.wantTally(measures, fromMs)
   }
 
+  /** Makes the view's tally, as if it had been asked for often enough. @throws as `head` */
+  async tally(name: string, measures: readonly string[]): Promise<void> {
+    const view = await this.#view(name)
+    for (let wanted = 0; wanted < this.limits.tallyAfterAnswers; wanted++)
+      view.wantTally(measures, Number.POSITIVE_INFINITY)
+    await view.follow()
+  }
+
   /** Brings the view to a moment that is read after this call, because files of an earlier one are gone. @throws as `head` */
   async renew(name: string): Promise<void> {
     await this.#moments.refreshAnew()
