@@ -35,6 +35,11 @@ export function collectGarbage(everyMs = COLLECT_EVERY_MS): () => void {
   return () => clearInterval(timer)
 }
 
+/** Collects what was used to start, at a moment at which nobody waits. */
+export function collectOnce(): Promise<void> {
+  return exposedCollect()({ type: 'major', execution: 'async' })
+}
+
 /**
  * Small objects with much memory outside of the heap, each of which is soon let go: chunks of the engine, buffers. Every so many of them, the
  * young objects of the heap are collected, which takes a millisecond or two. Otherwise V8 either sees the memory, and collects the whole heap again and again,

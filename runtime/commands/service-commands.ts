@@ -1,5 +1,6 @@
 /** watershed start: all roles. serve, intake, stream, batch, present: one role each, as separate processes. */
 import type { Command } from 'commander'
+import { collectOnce } from '#core/collect-garbage.ts'
 import type { Platform, PlatformShape } from '../roles/platform.ts'
 import { defaultsWithin, memoryAtHand } from '../settings/defaults-within.ts'
 import type { Configuration } from '../settings/settings.ts'
@@ -103,8 +104,9 @@ async function run(
     const { Platform } = await import('../roles/platform.ts')
     tellFitted(fitted, service)
     const platform = await Platform.start(configuration, shape, service.emit)
-    // Made before the address is told: the first who asks does not wait for it.
+    // Both before the address is told: the first who asks does not wait for them.
     const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
+    await collectOnce()
     tellAddress(platform, options, service)
     const demo = runDemo()
     await aborted(service.signal)

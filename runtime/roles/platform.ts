@@ -6,6 +6,8 @@
  * is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
+import { get as plainGet } from 'node:http'
+import { get as secureGet } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
@@ -278,18 +280,26 @@ export class Platform {
     } catch (error) {
       throw listenError(host, port, error as NodeJS.ErrnoException)
     }
-    await endsWithin(this.#askFirst(this.#app), WARM_MS_MAX)
     const bound = this.#app.server.address() as AddressInfo
+    await endsWithin(this.#askFirst(bound, tls !== null), WARM_MS_MAX)
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
   }
 
-  /** One question of each dataset over HTTP, as whoever asks first would. */
-  async #askFirst(app: FastifyInstance): Promise<void> {
+  /** One question of each dataset on a connection, as whoever asks first would. What comes of it does not matter. */
+  async #askFirst({ address: host, port }: AddressInfo, isTls: boolean): Promise<void> {
     const { keys } = this.#workspace.configuration
     const headers = keys.length > 0 ? { authorization: `Bearer ${keys[0]}` } : {}
-    for (const { name, views } of [...(this.#answered ?? [])].map(([, { dataset }]) => dataset))
-      await app.inject({ url: `/v1/datasets/${name}/views/${[...views.keys()][0]}`, headers })
+    const get = isTls ? secureGet : plainGet
+    for (const [name, { dataset }] of this.#answered ?? []) {
+      const path = `/v1/datasets/${name}/views/${[...dataset.views.keys()][0]}`
+      await new Promise<void>((over) => {
+        // The certificate is of the name under which others reach this process.
+        const request = get({ host, port, path, headers, agent: false, rejectUnauthorized: false })
+        request.on('response', (response) => response.resume())
+        request.on('error', () => {}).on('close', over)
+      })
+    }
   }
 
   async #savedViews(): Promise<ReadonlyMap<string, SavedViewLedger> | null> {
