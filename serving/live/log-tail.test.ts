@@ -2,7 +2,7 @@
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { afterAll, expect, test } from 'vitest'
+import { afterAll, expect, test, vi } from 'vitest'
 import type { RecordBatch } from '#storage/log/event-log.ts'
 import { SqliteLog } from '#storage/log/sqlite/sqlite-log.ts'
 import { DEFAULT_LIVE_LIMITS } from './live-limits.ts'
@@ -91,4 +91,41 @@ test('it is behind while the log, as last looked at, holds more than was read', 
   expect([tail.places()[0]!.end, tail.isBehind]).toEqual([1, true])
   await tail.advance()
   expect([tail.places()[0]!.end, tail.isBehind]).toEqual([2, false])
+})
+
+test('a log that is slow is as it was last seen; one that does not answer cannot be read', async () => {
+  const rows: TailRows = {
+    append: async () => {},
+    drop: async () => {},
+    counts: () => ({ rows: 0, deadLetters: 0, lateRows: 0 }),
+  }
+  let read = (...words: Parameters<SqliteLog['read']>): ReturnType<SqliteLog['read']> => log.read(...words)
+  const slow = {
+    ends: () => log.ends(),
+    range: (at: number) => log.range(at),
+    read: (...words: Parameters<typeof read>) => read(...words),
+  }
+  const tail = new LogTail(slow, rows, DEFAULT_LIVE_LIMITS)
+  const add = () => log.append([{ partition: 11, lines: Buffer.from('{}\n{}\n'), count: 2 }])
+  await add()
+  await tail.follow(new Map([[11, 0]]))
+  await tail.advance()
+  const seen = tail.places()
+  expect(seen).toMatchObject([{ end: 2, logEnd: 2 }])
+  const answers = Promise.withResolvers<void>()
+  read = async (...words) => {
+    await answers.promise
+    return log.read(...words)
+  }
+  await add()
+  expect(await tail.advance()).toBe(false)
+  expect(tail.places()).toEqual(seen)
+  const later = performance.now() + 5_000
+  const clock = vi.spyOn(performance, 'now').mockImplementation(() => later)
+  expect(await tail.advance()).toBe(false)
+  clock.mockRestore()
+  expect(tail.places()).toMatchObject([{ end: 2, logEnd: null }])
+  answers.resolve()
+  expect(await tail.advance()).toBe(true)
+  expect(tail.places()).toMatchObject([{ end: 4, logEnd: 4 }])
 })

@@ -48,6 +48,8 @@ export interface TailPlace {
 const RATE_MS = 1_000
 /** a refresh waits no longer for a log that does not answer */
 const LOOK_MS_MAX = 1_000
+/** A log that takes longer than this cannot be read. Until then it may be slow, because others want the processors. */
+const SLOW_MS_MAX = 4_000
 
 type ReadLog = Pick<EventLog, 'range' | 'read' | 'ends'>
 
@@ -131,7 +133,7 @@ export class LogTail {
     this.#measure(batches.reduce((sum, { count }) => sum + count, 0))
     if (batches.length > 0) await this.#rows.append(batches)
     for (const [index, place] of places.entries())
-      this.#places.set(place.partition, seenPlace(place, found[index]!, atMs))
+      if (found[index] !== SLOW) this.#places.set(place.partition, seenPlace(place, found[index]!, atMs))
     return batches.length > 0
   }
 
@@ -154,13 +156,14 @@ export class LogTail {
   async #look(place: TailPlace, share: ReadLimits | null): Promise<Found> {
     const before = this.#looks.get(place.partition)
     const look = before?.from === place.end ? before : this.#begin(place, share)
-    if (!(await endsWithin(look.found, look === before ? 0 : LOOK_MS_MAX))) return NOTHING
+    if (!(await endsWithin(look.found, look === before ? 0 : LOOK_MS_MAX)))
+      return performance.now() - look.beganMs < SLOW_MS_MAX ? SLOW : NOTHING
     this.#looks.delete(place.partition)
     return look.found
   }
 
   #begin(place: TailPlace, share: ReadLimits | null): Look {
-    const look = { from: place.end, found: this.#read(place, share) }
+    const look = { from: place.end, found: this.#read(place, share), beganMs: performance.now() }
     this.#looks.set(place.partition, look)
     return look
   }
@@ -186,9 +189,13 @@ export class LogTail {
 interface Look {
   readonly from: Offset
   readonly found: Promise<Found>
+  /** monotonic */
+  readonly beganMs: number
 }
 
 const NOTHING: Found = { batch: null, logEnd: null }
+/** The place stays as it is. */
+const SLOW: Found = { batch: null, logEnd: null }
 
 interface Found {
   readonly batch: RecordBatch | null
