@@ -21,6 +21,8 @@ const RSVPS_PER_SECOND = 9_000
 const WINDS_PER_SECOND = 1_000
 const LIVE_MS = 20_000
 const WARM_MS = 4_000
+/** What was asked for just now is followed for a while. */
+const UNASKED_MS = 11_000
 const QUESTIONS = differentQuestions(10_000)
 const STEADY = { kind: 'open', perSecond: ASKED_PER_SECOND } as const
 const EVER_MS = 600_000
@@ -52,14 +54,14 @@ async function whileEventsArrive(folder: string): Promise<Record<string, number>
     const { url, pid } = server
     const rsvps = await Feed.start({ url, dataset: 'meetup_rsvps', perSecond: RSVPS_PER_SECOND }, null)
     const winds = await Feed.start({ url, dataset: 'winds', perSecond: WINDS_PER_SECOND }, null)
-    await sleep(WARM_MS)
-    const alone = await ingestedPerSecond(server)
     const asking = { url, server: pid, paths: QUESTIONS, load: STEADY, warmMs: WARM_MS, forMs: LIVE_MS }
     const answering = ask(asking, null)
     await sleep(WARM_MS)
     const beside = await ingestedPerSecond(server)
     const asked = await answering
     const behind = await eventsBehind(server)
+    await sleep(UNASKED_MS)
+    const alone = await ingestedPerSecond(server)
     const [{ events, refused }] = await Promise.all([rsvps.stop(), winds.stop()])
     const { residentMib } = server
     return {
@@ -68,7 +70,9 @@ async function whileEventsArrive(folder: string): Promise<Record<string, number>
       takenPerSecondWhileAsked: beside.taken,
       countedPerSecond: alone.counted,
       countedPerSecondWhileAsked: beside.counted,
-      countedWhileAskedAgainstAlone: beside.counted / alone.counted,
+      takenWhileAskedAgainstAlone: beside.taken / alone.taken,
+      // Alone, answers may count what they had left before.
+      countedWhileAskedAgainstTaken: beside.counted / beside.taken,
       eventsBehind: behind,
       refusedShare: refused / events,
       residentMib,

@@ -99,6 +99,8 @@ export class Platform {
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
   readonly #live: LiveAnswers[] = []
+  /** dataset → views that need little to be asked */
+  readonly #warm = new Map<string, readonly string[]>()
   /** whose verifications are reported here */
   #lakes: readonly Lake[] = []
   #reader: StorageReader | null = null
@@ -171,7 +173,7 @@ export class Platform {
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
-      ...this.#live.map((live) => live.warmUp(WARM_MS_MAX)),
+      ...this.#live.map(async (live) => this.#warm.set(live.name, await live.warmUp(WARM_MS_MAX))),
     ])
     await this.#listen()
     await this.#startSinks()
@@ -291,8 +293,9 @@ export class Platform {
     const { keys } = this.#workspace.configuration
     const headers = keys.length > 0 ? { authorization: `Bearer ${keys[0]}` } : {}
     const get = isTls ? secureGet : plainGet
-    for (const [name, { dataset }] of this.#answered ?? []) {
-      const path = `/v1/datasets/${name}/views/${[...dataset.views.keys()][0]}`
+    for (const [name, [view]] of this.#warm) {
+      if (view === undefined) continue
+      const path = `/v1/datasets/${name}/views/${view}`
       await new Promise<void>((over) => {
         // The certificate is of the name under which others reach this process.
         const request = get({ host, port, path, headers, agent: false, rejectUnauthorized: false })

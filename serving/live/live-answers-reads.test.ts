@@ -206,6 +206,25 @@ test('of a view with more rows than a tally may have, the newest panes are talli
   }
 })
 
+test('views are warmed up by a question and a tally, but those in large files: such a question would read all of these', async () => {
+  await own.append(16_000)
+  await own.close()
+  await own.publish('full', 20_000)
+  await own.live.refresh()
+  expect(await own.answers.warmUp(60_000)).toEqual(['by_page', 'trending'])
+  const { tallied } = own.answers
+  expect(visits(await own.ask({ view: 'trending', at: 'latest', limit: 10 }))).toBe(60)
+  expect(own.answers.tallied).toBe(tallied + 1)
+  const onDisk = own.follow(ON_DISK)
+  try {
+    const cold = new LiveAnswers(onDisk)
+    expect(await cold.warmUp(60_000)).toEqual([])
+    expect(cold.counts.computed).toBe(0)
+  } finally {
+    await onDisk.stop()
+  }
+})
+
 test('files that are gone before they are read are looked for anew, also while a view is brought up to date', async () => {
   await own.append(100)
   await own.close()

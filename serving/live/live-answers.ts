@@ -215,22 +215,32 @@ export class LiveAnswers {
 
   /**
    * Asks each view a plain question and has it tallied, so that the first who asks waits for nothing that only a first answer needs; never
-   * throws.
+   * throws. Views in large files are left out: such a question would read all of these.
    * @param forMs then the rest is left to whoever asks
+   * @returns the views that are warm
    */
-  async warmUp(forMs: number): Promise<void> {
+  async warmUp(forMs: number): Promise<readonly string[]> {
     const { dataset } = this.#live.served
     const signal = AbortSignal.timeout(forMs)
+    const warm: string[] = []
     for (const view of dataset.views.keys()) {
-      if (signal.aborted) return
+      if (signal.aborted) break
       try {
+        if (await this.#isLarge(view)) continue
         const asked = this.asked({ dataset: dataset.name, view })
         await this.answer(asked, { signal })
-        await endsWithin(this.#live.tally(view, asked.tallied?.measures ?? []), forMs)
+        if (await endsWithin(this.#live.tally(view, asked.tallied?.measures ?? []), forMs)) warm.push(view)
       } catch {
         // The next query of the view gets the error.
       }
     }
+    return warm
+  }
+
+  async #isLarge(view: string): Promise<boolean> {
+    const head = await this.#live.head(view)
+    head.release()
+    return head.inFiles().length > 0
   }
 
   /** As `ResidentAnswers.everyRow`. */
