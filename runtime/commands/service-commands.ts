@@ -104,14 +104,17 @@ async function run(
     const { Platform } = await import('../roles/platform.ts')
     tellFitted(fitted, service)
     const platform = await Platform.start(configuration, shape, service.emit)
-    // Both before the address is told: the first who asks does not wait for them.
-    const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
-    await collectOnce()
-    tellAddress(platform, options, service)
-    const demo = runDemo()
-    await aborted(service.signal)
-    await demo
-    await platform.stop()
+    try {
+      // Both before the address is told: the first who asks does not wait for them.
+      const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
+      await collectOnce()
+      tellAddress(platform, options, service)
+      const demo = runDemo()
+      await aborted(service.signal)
+      await demo
+    } finally {
+      await platform.stop()
+    }
   })
 }
 

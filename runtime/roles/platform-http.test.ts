@@ -121,6 +121,11 @@ test('the health of a dataset names its hops, what they hold, and what to do', a
 test('once a platform listens, its views are up to date and tallied: the first question waits for neither', async () => {
   await platform.stop()
   platform = await start()
+  // On a slow machine it goes on a little longer.
+  await until('both views were asked', async () => {
+    const metrics = (await get('/metrics')).text
+    return Number(/^watershed_answers_total\{.*source="computed".*\} (\d+)$/m.exec(metrics)?.[1]) >= 2
+  })
   const { status, text } = await get(`/v1/datasets/${DATASET}/views/by_topic?measures=words&explain=true`)
   expect(status).toBe(200)
   const { data, meta, explain } = JSON.parse(text)

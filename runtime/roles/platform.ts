@@ -12,7 +12,6 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
 import { collectGarbage } from '#core/collect-garbage.ts'
-import { endsWithin } from '#core/ends-within.ts'
 import type { OffsetRange } from '#core/offsets.ts'
 import type { SourceDefinition } from '#core/source-definition.ts'
 import { BuiltPageFiles } from '#dashboards/page/page-files.ts'
@@ -60,7 +59,7 @@ const LARGE_FILES_SHARE = 8
 const YIELDS = { intake: 0, sources: 0, stream: 5, batch: 7, present: 7 } as const
 /** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. It is above the stream role's: new events are visible when the engine has decoded them. */
 const ENGINE_YIELDS = 2
-/** The first answers are quick if others were given before: so long, at the most, before it listens. */
+/** The first answers are quick if others were given before: while the roles start, but for no longer than this, and as long again for one over HTTP. */
 const WARM_MS_MAX = 2_000
 type RoleName = keyof typeof YIELDS
 
@@ -99,8 +98,9 @@ export class Platform {
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
   readonly #live: LiveAnswers[] = []
-  /** dataset → views that need little to be asked */
+  /** dataset → views that were warmed up */
   readonly #warm = new Map<string, readonly string[]>()
+  readonly #stopping = new AbortController()
   /** whose verifications are reported here */
   #lakes: readonly Lake[] = []
   #reader: StorageReader | null = null
@@ -152,6 +152,7 @@ export class Platform {
 
   /** Takes nothing more in, stops the roles, and closes everything. Sources of events that the caller started must have stopped. */
   async stop(): Promise<void> {
+    this.#stopping.abort()
     await this.#app?.close()
     await this.#sinks?.stop()
     await Promise.all(this.#live.map((live) => live.stop()))
@@ -170,10 +171,11 @@ export class Platform {
     this.#lakes = await this.#openLakes()
     if (intake) await this.#openIntakes()
     if (intake && this.#readsSources) await this.#startRole('sources', 'thread')
+    const warming = this.#atMost(WARM_MS_MAX)
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
-      ...this.#live.map(async (live) => this.#warm.set(live.name, await live.warmUp(WARM_MS_MAX))),
+      ...this.#live.map(async (live) => this.#warm.set(live.name, await live.warmUp(warming))),
     ])
     await this.#listen()
     await this.#startSinks()
@@ -283,13 +285,13 @@ export class Platform {
       throw listenError(host, port, error as NodeJS.ErrnoException)
     }
     const bound = this.#app.server.address() as AddressInfo
-    await endsWithin(this.#askFirst(bound, tls !== null), WARM_MS_MAX)
+    await this.#askFirst(bound, tls !== null, this.#atMost(WARM_MS_MAX))
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
   }
 
   /** One question of each dataset on a connection, as whoever asks first would. What comes of it does not matter. */
-  async #askFirst({ address: host, port }: AddressInfo, isTls: boolean): Promise<void> {
+  async #askFirst({ address: host, port }: AddressInfo, isTls: boolean, signal: AbortSignal): Promise<void> {
     const { keys } = this.#workspace.configuration
     const headers = keys.length > 0 ? { authorization: `Bearer ${keys[0]}` } : {}
     const get = isTls ? secureGet : plainGet
@@ -298,11 +300,17 @@ export class Platform {
       const path = `/v1/datasets/${name}/views/${view}`
       await new Promise<void>((over) => {
         // The certificate is of the name under which others reach this process.
-        const request = get({ host, port, path, headers, agent: false, rejectUnauthorized: false })
-        request.on('response', (response) => response.resume())
+        const request = get({ host, port, path, headers, signal, agent: false, rejectUnauthorized: false })
+        request.on('response', (response) => response.on('error', () => {}).resume())
         request.on('error', () => {}).on('close', over)
-      })
+        // A key that no header can carry, for one.
+      }).catch(() => {})
     }
+  }
+
+  /** Ends then, or when the platform stops. */
+  #atMost(ms: number): AbortSignal {
+    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ms)])
   }
 
   async #savedViews(): Promise<ReadonlyMap<string, SavedViewLedger> | null> {

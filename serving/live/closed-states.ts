@@ -12,7 +12,7 @@ import type { TallyFeed } from '../tally/view-tally.ts'
 import { CLOSED_MERGE_ROWS_MIN } from './live-limits.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
-/** A table whose files would be too large is merged first, if so much of it was added since it was. */
+/** A table whose files would be too large is merged first, if so much of it was added since it was last merged. */
 const MERGE_SHARE_MIN = 0.25
 
 export class ClosedStates {
@@ -96,8 +96,11 @@ export class ClosedStates {
     const merged = this.#view.mergeSql(before.name)
     const order = keys[0] === 'pane' ? ' ORDER BY pane' : ''
     const table = await ResidentTable.ofStates(this.#connection, this.#view, true)
-    this.#rows = await table.fill(`SELECT ${seq}, NULL, * FROM (${merged})${order}`)
-    this.#bytes *= (await this.#values(table)) / Math.max(1, await this.#values(before))
+    const rows = await table.fill(`SELECT ${seq}, NULL, * FROM (${merged})${order}`)
+    const left = await this.#values(table)
+    const share = left / Math.max(1, await this.#values(before))
+    this.#bytes *= share
+    this.#rows = rows
     this.#added = 0
     this.#table = table
     before.retire()

@@ -211,15 +211,16 @@ test('views are warmed up by a question and a tally, but those in large files: s
   await own.close()
   await own.publish('full', 20_000)
   await own.live.refresh()
-  expect(await own.answers.warmUp(60_000)).toEqual(['by_page', 'trending'])
+  expect(await own.answers.warmUp(new AbortController().signal)).toEqual(['by_page', 'trending'])
   const { tallied } = own.answers
   expect(visits(await own.ask({ view: 'trending', at: 'latest', limit: 10 }))).toBe(60)
   expect(own.answers.tallied).toBe(tallied + 1)
   const onDisk = own.follow(ON_DISK)
   try {
     const cold = new LiveAnswers(onDisk)
-    expect(await cold.warmUp(60_000)).toEqual([])
+    expect(await cold.warmUp(new AbortController().signal)).toEqual([])
     expect(cold.counts.computed).toBe(0)
+    expect(await own.answers.warmUp(AbortSignal.abort())).toEqual([])
   } finally {
     await onDisk.stop()
   }

@@ -2,7 +2,6 @@
  * Answers from resident states. An answer is computed once for all who ask the same at one moment, and kept: asked again before
  * anything changed, it is given as it is. Its own position says what it counts; how old that is, is said anew each time.
  */
-import { endsWithin } from '#core/ends-within.ts'
 import { isReached } from '#core/log-position.ts'
 import type { OffsetRange, Positions } from '#core/offsets.ts'
 import type { ViewQuery } from '#core/query.ts'
@@ -216,31 +215,32 @@ export class LiveAnswers {
   /**
    * Asks each view a plain question and has it tallied, so that the first who asks waits for nothing that only a first answer needs; never
    * throws. Views in large files are left out: such a question would read all of these.
-   * @param forMs then the rest is left to whoever asks
+   * @param signal ends it; what is under way then goes on, for whoever asks next
    * @returns the views that are warm
    */
-  async warmUp(forMs: number): Promise<readonly string[]> {
+  async warmUp(signal: AbortSignal): Promise<readonly string[]> {
     const { dataset } = this.#live.served
-    const signal = AbortSignal.timeout(forMs)
     const warm: string[] = []
+    const over = new Promise<void>((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }))
     for (const view of dataset.views.keys()) {
       if (signal.aborted) break
-      try {
-        if (await this.#isLarge(view)) continue
-        const asked = this.asked({ dataset: dataset.name, view })
-        await this.answer(asked, { signal })
-        if (await endsWithin(this.#live.tally(view, asked.tallied?.measures ?? []), forMs)) warm.push(view)
-      } catch {
-        // The next query of the view gets the error.
-      }
+      const warmed = this.#warmUp(view, signal).then((isWarm) => {
+        if (isWarm && !signal.aborted) warm.push(view)
+      })
+      // The next query of the view gets the error.
+      await Promise.race([warmed.catch(() => {}), over])
     }
     return warm
   }
 
-  async #isLarge(view: string): Promise<boolean> {
+  async #warmUp(view: string, signal: AbortSignal): Promise<boolean> {
     const head = await this.#live.head(view)
     head.release()
-    return head.inFiles().length > 0
+    if (signal.aborted || head.inFiles().length > 0) return false
+    const asked = this.asked({ dataset: this.name, view })
+    await this.answer(asked, { signal })
+    await this.#live.tally(view, asked.tallied?.measures ?? [])
+    return true
   }
 
   /** As `ResidentAnswers.everyRow`. */

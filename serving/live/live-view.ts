@@ -28,6 +28,8 @@ function isSameLake(one: Moment, other: Moment): boolean {
 
 /** how often a view is brought up to date beside the lake's changes, before it makes them wait */
 const FOLLOW_TRIES = 2
+/** with an older head, the next one is not kept back until its tally is made */
+const RENEW_AGE_MS_MAX = 5_000
 
 export interface LiveViewParts {
   readonly view: CompiledView
@@ -132,7 +134,9 @@ export class LiveView {
       const moment = moments.now()
       if (this.#head?.moment === moment && !this.#settled.hasNewTables) return this.#head
       const settled = await this.#prepared(moment)
-      await this.#tallies.renew(settled)
+      // If rounds take long, other views wait for this one.
+      if (this.#head !== null && performance.now() - this.#head.moment.atMs < RENEW_AGE_MS_MAX)
+        await this.#tallies.renew(settled)
       const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))
       if (head !== null) return head
     }

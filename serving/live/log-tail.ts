@@ -102,7 +102,7 @@ export class LogTail {
       const isWithin = place !== undefined && end > place.start && end < place.end
       // Where it goes back, what was read is read again.
       if (place !== undefined) dropped.set(partition, end < place.start ? Number.POSITIVE_INFINITY : end)
-      this.#places.set(partition, isWithin ? from(place, end) : emptyPlace(partition, end))
+      this.#places.set(partition, isWithin ? from(place, end) : emptyPlace(partition, end, place))
     }
     if (dropped.size > 0) await this.#rows.drop(dropped)
   }
@@ -126,14 +126,14 @@ export class LogTail {
       places.map((place) => {
         const logEnd = ends?.[place.partition]
         const isRead = logEnd !== undefined && (logEnd === place.end || this.#left.leaves(place, logEnd))
-        return isRead ? { batch: null, logEnd } : this.#look(place, share)
+        return isRead ? { batch: null, logEnd, atMs } : this.#look(place, share)
       }),
     )
     const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
     this.#measure(batches.reduce((sum, { count }) => sum + count, 0))
     if (batches.length > 0) await this.#rows.append(batches)
     for (const [index, place] of places.entries())
-      if (found[index] !== SLOW) this.#places.set(place.partition, seenPlace(place, found[index]!, atMs))
+      if (found[index] !== SLOW) this.#places.set(place.partition, seenPlace(place, found[index]!))
     return batches.length > 0
   }
 
@@ -170,13 +170,14 @@ export class LogTail {
 
   async #read(place: TailPlace, share: ReadLimits | null): Promise<Found> {
     const { partition, end } = place
+    const atMs = this.#clock()
     try {
       const range = await this.#log.range(partition)
       if (range.end < end) return NOTHING
       if (range.end === end || share === null || this.#left.leaves(place, range.end))
-        return { batch: null, logEnd: range.end }
+        return { batch: null, logEnd: range.end, atMs }
       const batch = await this.#log.read(partition, end, share)
-      return { batch, logEnd: Math.max(range.end, batch?.end ?? end) }
+      return { batch, logEnd: Math.max(range.end, batch?.end ?? end), atMs }
     } catch (error) {
       // What was read is not what the log holds now: it is to be read again from the lake's end.
       if (error instanceof LogDivergedError) throw error
@@ -193,17 +194,21 @@ interface Look {
   readonly beganMs: number
 }
 
-const NOTHING: Found = { batch: null, logEnd: null }
+const NOTHING: Found = { batch: null, logEnd: null, atMs: 0 }
 /** The place stays as it is. */
-const SLOW: Found = { batch: null, logEnd: null }
+const SLOW: Found = { ...NOTHING }
 
 interface Found {
   readonly batch: RecordBatch | null
   readonly logEnd: Offset | null
+  /** when it was asked for, epoch ms */
+  readonly atMs: number
 }
 
-function emptyPlace(partition: number, at: Offset): TailPlace {
-  return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: null }
+/** @param before what was seen of the partition */
+function emptyPlace(partition: number, at: Offset, before?: TailPlace): TailPlace {
+  const seen = before?.logEnd ?? null
+  return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: seen !== null && seen >= at ? seen : null }
 }
 
 /** @param start within the place */
@@ -212,7 +217,7 @@ function from(place: TailPlace, start: Offset): TailPlace {
   return { ...place, start, bytes: Math.ceil(place.bytes * share) }
 }
 
-function seenPlace(place: TailPlace, { batch, logEnd }: Found, atMs: number): TailPlace {
+function seenPlace(place: TailPlace, { batch, logEnd, atMs }: Found): TailPlace {
   const end = batch?.end ?? place.end
   const bytes = place.bytes + (batch === null ? 0 : bytesHeld(batch))
   if (logEnd === null || end < logEnd) {

@@ -75,12 +75,12 @@ export class TallyKeeper {
   #of: SettledTables | null = null
   /** answers that a tally would have given, since one was made */
   #wanted = 0
-  /** one of them needs a measure that the last tally was made without */
-  #needsMore = false
+  /** measures of what the last tally was made for */
+  #madeFor: ReadonlySet<string> = new Set()
   /** questions since one was made */
   #asked = 0
   readonly #making = new WorkShare(() => MAKING_SHARE, MAKING_PAUSE_MS_MAX)
-  /** measures of all of them */
+  /** of all answers that a tally would have given */
   readonly #measures = new Set<string>()
   /** where the ranges of the last questions begin, epoch ms; Infinity: that of the newest window */
   readonly #ranges: number[] = []
@@ -95,9 +95,7 @@ export class TallyKeeper {
   /** An answer was computed that a tally of these measures would have given. */
   want(measures: readonly string[]): void {
     this.#wanted++
-    const before = this.#measures.size
     for (const measure of measures) this.#measures.add(measure)
-    this.#needsMore ||= this.#measures.size > before
   }
 
   /** A tally of panes from `fromMs` on was asked for, or would give the answer; Infinity: of the newest window. */
@@ -110,7 +108,8 @@ export class TallyKeeper {
   /** Whether it is to be made from the tables now: there is none, or it lacks what is asked for. */
   isDue(settled: SettledTables): boolean {
     if (this.#wanted < this.#parts.limits.tallyAfterAnswers || settled.hasClosedPaths) return false
-    if (!this.#needsMore && this.#making.isUsedUp(performance.now())) return false
+    const needsMore = [...this.#measures].some((measure) => !this.#madeFor.has(measure))
+    if (!needsMore && this.#making.isUsedUp(performance.now())) return false
     const refused = this.#kept === null ? this.#refused : this.#refusedMore
     return refused === null || !isSame(refused.settled, settled) || Math.max(...this.#ranges) > refused.fromMs
   }
@@ -130,12 +129,12 @@ export class TallyKeeper {
 
   /**
    * Makes the tally anew where the next head is of other tables, before that head is given out, so that questions are answered from the one
-   * before meanwhile. Nothing was folded since the tail forgot what these tables count.
+   * before meanwhile. Nothing was folded since the tail forgot what these tables count. Never throws: without a tally the engine answers.
    */
   async renew(settled: SettledTables): Promise<void> {
-    if (this.#kept === null || settled.hasClosedPaths) return
+    if (this.#kept === null || settled.hasClosedPaths || this.#making.isUsedUp(performance.now())) return
     const isOld = this.#kept.tally.endsWithCommit || !isSame(this.#of!, settled)
-    if (isOld && this.#asked > 0) await this.make(settled)
+    if (isOld && this.#asked > 0) await this.make(settled).catch(() => this.drop())
   }
 
   /** Reads the tables, which do not change meanwhile. @returns null: they are left to the engine */
@@ -152,7 +151,7 @@ export class TallyKeeper {
 
   async #make(settled: SettledTables): Promise<KeptTally | null> {
     this.drop()
-    this.#needsMore = false
+    this.#madeFor = new Set(this.#measures)
     const fromMs = Math.max(...this.#ranges)
     const fits = await this.#fits(settled)
     if (fits === null || fits.sinceMs > fromMs) {
@@ -183,6 +182,7 @@ export class TallyKeeper {
     const shape = tallyShape(view, this.#measures)
     if (shape === null) return null
     const tally = new ViewTally(shape, view.time.kind === 'panes', limits, sinceMs)
+    for (const fromMs of this.#ranges) tally.asked(fromMs)
     const [settledItems, tailItems] = [tally.closed().items.join(', '), tally.tail().items.join(', ')]
     const selects = [...this.#settledRows(settled), ...filesSince(settled, sinceMs)].map((rows) => [settledItems, rows])
     if (tail.counted !== null) selects.push([tailItems, tail.counted])

@@ -107,8 +107,13 @@ export class ViewTally {
     const covers = !this.isTimed || fromMs >= this.#sinceMs
     if (covers) this.#covered++
     else this.#missed++
-    if (covers && Number.isFinite(fromMs)) this.#back.note(fromMs, Date.now())
+    if (covers) this.asked(fromMs)
     return covers
+  }
+
+  /** Told where a question's range begins, epoch ms: panes from there on are given up last. */
+  asked(fromMs: number): void {
+    if (Number.isFinite(fromMs)) this.#back.note(fromMs, Date.now())
   }
 
   /** of all layers; what several of them have of one key adds up */
@@ -188,7 +193,9 @@ export class ViewTally {
     const slices = new TimeSlices()
     for (const source of this.sources()) await source.putTogether(this.keys.count, slices)
     this.#forgetNumbers(false)
-    if (this.#excess() !== null && this.isTimed) this.#forgetOldest()
+    if (this.#excess() !== null && this.isTimed) this.#forgetOldest(this.#back.sinceMs(Date.now()))
+    // Where it is the bytes that exceed, what was asked for may not fit after all.
+    if (this.#excess() !== null && this.isTimed) this.#forgetOldest(Number.POSITIVE_INFINITY)
     const excess = this.#excess()
     if (excess !== null) this.#fail(excess)
     if (this.#missed > MISSED_MAX) {
@@ -222,11 +229,11 @@ export class ViewTally {
     }
   }
 
-  #forgetOldest(): void {
+  /** @param askedSinceMs not those from here on, if they fit */
+  #forgetOldest(askedSinceMs: number): void {
     const rowsOf = new Map<number, number>()
     for (const { panes } of this.sources())
       for (const [pane, { count }] of panes) rowsOf.set(pane, (rowsOf.get(pane) ?? 0) + count)
-    const askedSinceMs = this.#back.sinceMs(Date.now())
     const rowsMax = Math.min(this.#rows, this.#limits.tallyRowsMax)
     let [rows, sinceMs] = [0, Number.POSITIVE_INFINITY]
     for (const pane of [...rowsOf.keys()].sort((a, b) => b - a)) {
