@@ -103,14 +103,21 @@ async function run(
   await runService(role, configuration, async (service) => {
     const { Platform } = await import('../roles/platform.ts')
     tellFitted(fitted, service)
-    const platform = await Platform.start(configuration, shape, service.emit)
+    const { emit, signal } = service
+    const platform = await Platform.start(configuration, shape, emit, signal).catch((error: unknown) => {
+      // A role that was told to stop, too, may not have started.
+      if (signal.aborted) return null
+      throw error
+    })
+    if (platform === null) return
     try {
       // Both before the address is told: the first who asks does not wait for them.
       const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
       await collectOnce()
+      if (signal.aborted) return
       tellAddress(platform, options, service)
       const demo = runDemo()
-      await aborted(service.signal)
+      await aborted(signal)
       await demo
     } finally {
       await platform.stop()

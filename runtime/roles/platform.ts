@@ -111,8 +111,17 @@ export class Platform {
   #address = ''
   readonly #endCollections = collectGarbage()
 
-  /** Opens everything, starts the roles, and listens. @throws what keeps a part from starting; nothing is left running then */
-  static async start(configuration: Configuration, shape: PlatformShape, log: Emit): Promise<Platform> {
+  /**
+   * Opens everything, starts the roles, and listens.
+   * @param signal ends the start after the step that is under way
+   * @throws what keeps a part from starting, or what `signal` says; nothing is left running then
+   */
+  static async start(
+    configuration: Configuration,
+    shape: PlatformShape,
+    log: Emit,
+    signal?: AbortSignal,
+  ): Promise<Platform> {
     let platform: Platform | null = null
     const metrics = new Metrics(async () => (platform === null ? [] : platform.#readings()))
     const emit: Emit = (event) => {
@@ -120,13 +129,19 @@ export class Platform {
       log(event)
     }
     platform = new Platform(shape, await Workspace.open(configuration, 'serve', emit), metrics, emit)
+    const end = (): void => platform.#stopping.abort(signal!.reason)
     try {
+      signal?.throwIfAborted()
+      signal?.addEventListener('abort', end)
       await compileAhead(roleModules(shape))
       await platform.#open()
+      signal?.throwIfAborted()
       return platform
     } catch (error) {
       await platform.stop()
       throw error
+    } finally {
+      signal?.removeEventListener('abort', end)
     }
   }
 
@@ -164,6 +179,8 @@ export class Platform {
 
   async #open(): Promise<void> {
     const { answers, intake, threads, processes = [] } = this.#shape
+    const { signal } = this.#stopping
+    signal.throwIfAborted()
     if (answers) this.#datasets = await this.#workspace.all('late')
     if (answers) this.#yieldEngines()
     if (answers) this.#answered = this.#answer()
@@ -171,12 +188,14 @@ export class Platform {
     this.#lakes = await this.#openLakes()
     if (intake) await this.#openIntakes()
     if (intake && this.#readsSources) await this.#startRole('sources', 'thread')
+    signal.throwIfAborted()
     const warming = this.#atMost(WARM_MS_MAX)
     await Promise.all([
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
       ...this.#live.map(async (live) => this.#warm.set(live.name, await live.warmUp(warming))),
     ])
+    signal.throwIfAborted()
     await this.#listen()
     await this.#startSinks()
   }

@@ -5,6 +5,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
+import type { Readable } from 'node:stream'
 import { text } from 'node:stream/consumers'
 import { fileURLToPath } from 'node:url'
 import { afterAll, beforeAll, expect, test } from 'vitest'
@@ -31,15 +32,21 @@ interface Started {
   readonly said: Promise<{ readonly stdout: string; readonly stderr: string }>
 }
 
-/** A platform that leads a process group, as one that a terminal runs. Resolves when it listens. */
-async function start(): Promise<Started> {
+/** A platform that leads a process group, as one that a terminal runs. */
+function spawned(): Started & { readonly child: { readonly stdout: Readable; readonly stderr: Readable } } {
   const child = spawn(process.execPath, [MAIN, 'start', '--port', '0', '--no-demo', ...words], {
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   })
   const said = Promise.all([text(child.stdout), text(child.stderr)])
-  await once(createInterface({ input: child.stdout }), 'line')
   return { child, said: said.then(([stdout, stderr]) => ({ stdout, stderr })) }
+}
+
+/** Resolves when it listens. */
+async function start(): Promise<Started> {
+  const started = spawned()
+  await once(createInterface({ input: started.child.stdout }), 'line')
+  return started
 }
 
 test('Ctrl-C, which reaches every process, stops the platform cleanly', async () => {
@@ -50,6 +57,17 @@ test('Ctrl-C, which reaches every process, stops the platform cleanly', async ()
   expect(stdout).toMatch(/^http:\S+\n$/)
   expect(stderr).toMatch(/^printed$/m)
   expect(stderr).not.toMatch(/"level":"(warn|error)"/)
+})
+
+test('Ctrl-C while it starts ends the start: it tells no address', async () => {
+  const { child, said } = spawned()
+  // A role's process is there.
+  for await (const line of createInterface({ input: child.stderr })) if (line === 'printed') break
+  process.kill(-child.pid!, 'SIGINT')
+  expect(await once(child, 'exit')).toEqual([0, null])
+  const { stdout, stderr } = await said
+  expect(stdout).toBe('')
+  expect(stderr).toContain('stopped')
 })
 
 test('after kill -9 of the platform nothing runs and nothing is locked', async () => {

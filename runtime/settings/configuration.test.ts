@@ -81,6 +81,9 @@ describe('configuration', () => {
     const keys = 'a-long-enough-api-key,another-long-enough-key'
     const configuration = await loadConfiguration({ flags: { host: '0.0.0.0' }, environment: { WATERSHED_KEYS: keys } })
     expect(configuration.keys).toEqual(keys.split(','))
+    const unsendable = loadConfiguration({ environment: { WATERSHED_KEYS: 'schlüssel-mit-umlaut-€' } })
+    await expect(unsendable).rejects.toThrow(/keys.*must be printable ASCII/s)
+    await expect(unsendable).rejects.not.toThrow(/umlaut/)
   })
 })
 

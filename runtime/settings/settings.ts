@@ -14,6 +14,13 @@ import {
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
 
+/** What every client can send in a header (RFC 9110, 5.5). */
+const headerKey = (): z.ZodString =>
+  z
+    .string()
+    .min(16)
+    .regex(/^[\x20-\x7e]*$/, 'must be printable ASCII: other characters cannot be sent in a header by all clients')
+
 const MIB = 1024 * 1024
 
 /** a schedule that is never due */
@@ -95,11 +102,13 @@ export const SETTINGS = z.strictObject({
     .default(8_787)
     .describe('port to listen on; 0 selects a free one, which is the default of `stream`, `batch` and `present`'),
   keys: z
-    .array(z.string().min(16))
+    .array(headerKey())
     .max(64)
     .default([])
     .meta({ secret: true })
-    .describe('API keys (at least 16 characters each) that requests must carry as `Authorization: Bearer <key>`'),
+    .describe(
+      'API keys (at least 16 characters each, printable ASCII) that requests must carry as `Authorization: Bearer <key>`',
+    ),
   webhookSecrets: z
     .record(
       z.string().min(1),
@@ -130,9 +139,7 @@ export const SETTINGS = z.strictObject({
     .describe(
       'allows credentials to be sent unencrypted to services on other machines (`http://`, `redis://`, Kafka without `kafka.ssl`)',
     ),
-  adminKey: z
-    .string()
-    .min(16)
+  adminKey: headerKey()
     .optional()
     .meta({ secret: true })
     .describe(

@@ -120,6 +120,10 @@ test('a log that is slow is as it was last seen; one that does not answer cannot
   await add()
   expect(await tail.advance()).toBe(false)
   expect(tail.places()).toEqual(seen)
+  // A segment that has closed tells that the log reaches to its end.
+  await tail.follow(new Map([[11, 4]]))
+  expect(tail.places()).toMatchObject([{ start: 4, end: 4, logEnd: 4 }])
+  await tail.follow(new Map([[11, 2]]))
   const later = performance.now() + 5_000
   const clock = vi.spyOn(performance, 'now').mockImplementation(() => later)
   expect(await tail.advance()).toBe(false)

@@ -205,10 +205,10 @@ interface Found {
   readonly atMs: number
 }
 
-/** @param before what was seen of the partition */
+/** @param before what was seen of the partition: the log reaches at least to where a segment has closed */
 function emptyPlace(partition: number, at: Offset, before?: TailPlace): TailPlace {
   const seen = before?.logEnd ?? null
-  return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: seen !== null && seen >= at ? seen : null }
+  return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: seen === null ? null : Math.max(seen, at) }
 }
 
 /** @param start within the place */
