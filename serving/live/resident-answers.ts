@@ -1,5 +1,6 @@
 /** Answers computed from resident states: by the engine, or from the numbers beside them; and those that were asked for under an earlier definition. */
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { LakeError } from '#storage/lake/lake-error.ts'
 import type { PaneRange } from '#storage/speed-store/speed-store.ts'
 import { answerFromRows } from '../answers/answer-from-rows.ts'
 import { type AnswerStep, StepClock } from '../answers/answer-steps.ts'
@@ -70,7 +71,9 @@ export class ResidentAnswers {
       } catch (error) {
         if (error instanceof NeedsBackfillError) return this.#computeFromRows(plan, nowMs, signal, error)
         if (!isVanishedFile(error) || signal.aborted) throw error
-        if (attempt >= TRIES_MAX) throw new SnapshotError(this.#live.served.dataset.name, VANISHED)
+        // Gone each time, it was not retention that took it: the lake's error names the file, and what to do.
+        if (attempt >= TRIES_MAX)
+          throw error instanceof LakeError ? error : new SnapshotError(this.#live.served.dataset.name, VANISHED)
       }
     }
   }
