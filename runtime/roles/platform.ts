@@ -32,11 +32,12 @@ import { Workspace } from '../commands/workspace.ts'
 import type { OpenDataset } from '../drivers/open-dataset.ts'
 import { openLake } from '../drivers/open-lake.ts'
 import { queuePrefixOf } from '../drivers/open-schedule.ts'
-import { openBoard, openSessions, openTexts } from '../drivers/open-texts.ts'
+import { openSessions, openTexts } from '../drivers/open-texts.ts'
+import { allSinkReports, allSourceReports } from '../health/all-reports.ts'
 import { AnswerProbe } from '../health/answer-probe.ts'
 import { forEveryone, servedParts } from '../health/served-parts.ts'
-import { type SinkReport, servedSink, sinkPart, sinkReadings, sinkReports } from '../health/sink-reports.ts'
-import { type SourceReport, servedSource, sourceReadings, sourceReports } from '../health/source-reports.ts'
+import { servedSink, sinkPart, sinkReadings } from '../health/sink-reports.ts'
+import { servedSource, sourceReadings } from '../health/source-reports.ts'
 import { stateReadings } from '../health/state-readings.ts'
 import { verifyReadings } from '../health/verify-readings.ts'
 import { listenerCertificate } from '../settings/listener-certificate.ts'
@@ -223,33 +224,11 @@ export class Platform {
     return configuration.sources && [...datasets.values()].some(({ sources }) => sources.length > 0)
   }
 
-  /** Of all datasets, whichever process runs them. */
-  async #sources(): Promise<readonly SourceReport[]> {
-    const { datasets, folder, configuration } = this.#workspace
-    const declared = [...datasets.values()].filter(({ sources }) => sources.length > 0)
-    const reports = declared.map(async ({ name: dataset, sources }) => {
-      const board = await openBoard<SourceReport>('sources', { dataset, folder, configuration })
-      return sourceReports({ dataset, sources, board })
-    })
-    return (await Promise.all(reports)).flat()
-  }
-
   async #startSinks(): Promise<void> {
     const { configuration, folder } = this.#workspace
     if (this.#answered === null || !configuration.sinks) return
     this.#sinks = new SinkSet({ datasets: this.#answered, folder, configuration, emit: this.#emit })
     await this.#sinks.start()
-  }
-
-  /** Of all datasets, whichever process delivers to them. */
-  async #sinkReports(): Promise<readonly SinkReport[]> {
-    const { datasets, folder, configuration } = this.#workspace
-    const declared = [...datasets.values()].filter(({ sinks }) => sinks.length > 0)
-    const reports = declared.map(async ({ name: dataset, sinks }) => {
-      const board = await openBoard<SinkReport>('sinks', { dataset, folder, configuration })
-      return sinkReports({ dataset, sinks, board })
-    })
-    return (await Promise.all(reports)).flat()
   }
 
   async #openIntakes(): Promise<void> {
@@ -292,9 +271,9 @@ export class Platform {
       webhookSecrets: webhookSecretsOf(configuration),
       ownKeyPaths: board === null ? [] : [board.path],
       page: this.#shape.answers ? new BuiltPageFiles() : null,
-      sources: async () => (await this.#sources()).map((source) => servedSource(source, secrets)),
+      sources: async () => (await allSourceReports(this.#workspace)).map((source) => servedSource(source, secrets)),
       demos: this.demos,
-      sinks: async () => (await this.#sinkReports()).map((sink) => servedSink(sink, secrets)),
+      sinks: async () => (await allSinkReports(this.#workspace)).map((sink) => servedSink(sink, secrets)),
       parts: async () => (await this.#parts()).map((part) => forEveryone(part, secrets)),
     })
     if (board !== null) this.#app.register(board.plugin, { prefix: board.path })
@@ -366,8 +345,8 @@ export class Platform {
   }
 
   async #readings(): Promise<readonly StateReading[]> {
-    const sources = sourceReadings(await this.#sources())
-    const sinks = sinkReadings(await this.#sinkReports())
+    const sources = sourceReadings(await allSourceReports(this.#workspace))
+    const sinks = sinkReadings(await allSinkReports(this.#workspace))
     return [...(await stateReadings(this.#live)), ...(await verifyReadings(this.#lakes)), ...sources, ...sinks]
   }
 
@@ -409,7 +388,7 @@ export class Platform {
   async #parts(): Promise<ServedPart[]> {
     const roles = this.#roles.flatMap((role) => servedParts(role.state()))
     const answers = (await this.#answering?.look()) ?? []
-    const sinks = this.#sinks === null ? [] : (await this.#sinkReports()).map(sinkPart)
+    const sinks = this.#sinks === null ? [] : (await allSinkReports(this.#workspace)).map(sinkPart)
     return [...roles, ...answers, ...sinks]
   }
 
