@@ -35,7 +35,7 @@ export function collectGarbage(everyMs = COLLECT_EVERY_MS): () => void {
   return () => clearInterval(timer)
 }
 
-/** Collects what was used to start, at a moment at which nobody waits. */
+/** Collects garbage now, for a moment at which no request is waiting. */
 export function collectOnce(): Promise<void> {
   return exposedCollect()({ type: 'major', execution: 'async' })
 }

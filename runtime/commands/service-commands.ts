@@ -6,7 +6,7 @@ import { defaultsWithin, memoryAtHand } from '../settings/defaults-within.ts'
 import type { Configuration } from '../settings/settings.ts'
 import { aborted } from '../signals.ts'
 import { commandWith, configurationOf, type SharedOptions, wholeNumber } from './command-options.ts'
-import { demoStreams } from './demo-source.ts'
+import { demoGenerators, runDemo } from './demo-source.ts'
 import { CommandError } from './exit-codes.ts'
 import { print, printJson, say } from './output.ts'
 import { runService, type Service } from './service.ts'
@@ -105,18 +105,18 @@ async function run(
     tellFitted(fitted, service)
     const { emit, signal } = service
     const platform = await Platform.start(configuration, shape, emit, signal).catch((error: unknown) => {
-      // A role that was told to stop, too, may not have started.
+      // The signal also reaches the role processes, so a role can fail to start because of it.
       if (signal.aborted) return null
       throw error
     })
     if (platform === null) return
     try {
-      // Both before the address is told: the first who asks does not wait for them.
-      const runDemo = role === 'start' ? await demoStreams(platform, service) : (): Promise<void> => Promise.resolve()
+      // Done before the address is printed, so that the first request does not wait for it.
+      const generators = role === 'start' ? await demoGenerators(configuration) : null
       await collectOnce()
       if (signal.aborted) return
       tellAddress(platform, options, service)
-      const demo = runDemo()
+      const demo = generators === null ? Promise.resolve() : runDemo(platform, service, generators)
       await aborted(signal)
       await demo
     } finally {

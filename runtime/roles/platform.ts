@@ -6,8 +6,6 @@
  * is in the log whatever happens.
  */
 import { mkdirSync } from 'node:fs'
-import { get as plainGet } from 'node:http'
-import { get as secureGet } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify'
@@ -52,6 +50,7 @@ import type { RoleInput } from './role-messages.ts'
 import { RoleSupervisor, type RoleSupervisorParts } from './role-supervisor.ts'
 import { SinkSet } from './sink-set.ts'
 import { StorageReader } from './storage-reader.ts'
+import { type Listener, warmUpRequests, warmUpViews } from './warm-up.ts'
 import { yieldEngines } from './yield-processors.ts'
 
 /** The part of the query engine's memory that the bytes of a generation's large files may have that are kept as tables. */
@@ -60,8 +59,6 @@ const LARGE_FILES_SHARE = 8
 const YIELDS = { intake: 0, sources: 0, stream: 5, batch: 7, present: 7 } as const
 /** Priority of the engine's threads below the main thread. Most answers do not use the engine and must not wait for a processor while it folds. It is above the stream role's: new events are visible when the engine has decoded them. */
 const ENGINE_YIELDS = 2
-/** The first answers are quick if others were given before: while the roles start, but for no longer than this, and as long again for one over HTTP. */
-const WARM_MS_MAX = 2_000
 type RoleName = keyof typeof YIELDS
 
 /** What of the platform one process does. */
@@ -99,8 +96,6 @@ export class Platform {
   #datasets: readonly OpenDataset[] = []
   #answering: AnswerProbe | null = null
   readonly #live: LiveAnswers[] = []
-  /** dataset → views that were warmed up */
-  readonly #warm = new Map<string, readonly string[]>()
   readonly #stopping = new AbortController()
   /** whose verifications are reported here */
   #lakes: readonly Lake[] = []
@@ -114,8 +109,8 @@ export class Platform {
 
   /**
    * Opens everything, starts the roles, and listens.
-   * @param signal ends the start after the step that is under way
-   * @throws what keeps a part from starting, or what `signal` says; nothing is left running then
+   * @param signal cancels the start after the current step
+   * @throws the error of the part that cannot start, or the reason of `signal`; everything that was started is stopped
    */
   static async start(
     configuration: Configuration,
@@ -130,19 +125,13 @@ export class Platform {
       log(event)
     }
     platform = new Platform(shape, await Workspace.open(configuration, 'serve', emit), metrics, emit)
-    const end = (): void => platform.#stopping.abort(signal!.reason)
     try {
-      signal?.throwIfAborted()
-      signal?.addEventListener('abort', end)
       await compileAhead(roleModules(shape))
-      await platform.#open()
-      signal?.throwIfAborted()
+      await platform.#open(AbortSignal.any([platform.#stopping.signal, ...(signal === undefined ? [] : [signal])]))
       return platform
     } catch (error) {
       await platform.stop()
       throw error
-    } finally {
-      signal?.removeEventListener('abort', end)
     }
   }
 
@@ -178,9 +167,8 @@ export class Platform {
     this.#endCollections()
   }
 
-  async #open(): Promise<void> {
+  async #open(signal: AbortSignal): Promise<void> {
     const { answers, intake, threads, processes = [] } = this.#shape
-    const { signal } = this.#stopping
     signal.throwIfAborted()
     if (answers) this.#datasets = await this.#workspace.all('late')
     if (answers) this.#yieldEngines()
@@ -190,15 +178,16 @@ export class Platform {
     if (intake) await this.#openIntakes()
     if (intake && this.#readsSources) await this.#startRole('sources', 'thread')
     signal.throwIfAborted()
-    const warming = this.#atMost(WARM_MS_MAX)
-    await Promise.all([
+    const [warm] = await Promise.all([
+      warmUpViews(this.#live, signal),
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
-      ...this.#live.map(async (live) => this.#warm.set(live.name, await live.warmUp(warming))),
     ])
     signal.throwIfAborted()
-    await this.#listen()
+    const listener = await this.#listen()
     await this.#startSinks()
+    await warmUpRequests(listener, warm, signal)
+    signal.throwIfAborted()
   }
 
   #yieldEngines(): void {
@@ -242,7 +231,7 @@ export class Platform {
     await this.#startRole('intake', 'thread', (port) => link.connect(port))
   }
 
-  async #listen(): Promise<void> {
+  async #listen(): Promise<Listener> {
     const { configuration } = this.#workspace
     const { host, port, keys } = configuration
     const { intake } = this.#shape
@@ -283,32 +272,9 @@ export class Platform {
       throw listenError(host, port, error as NodeJS.ErrnoException)
     }
     const bound = this.#app.server.address() as AddressInfo
-    await this.#askFirst(bound, tls !== null, this.#atMost(WARM_MS_MAX))
     const protocol = tls === null ? 'http' : 'https'
     this.#address = `${protocol}://${bound.family === 'IPv6' ? `[${bound.address}]` : bound.address}:${bound.port}`
-  }
-
-  /** One question of each dataset on a connection, as whoever asks first would. What comes of it does not matter. */
-  async #askFirst({ address: host, port }: AddressInfo, isTls: boolean, signal: AbortSignal): Promise<void> {
-    const { keys } = this.#workspace.configuration
-    const headers = keys.length > 0 ? { authorization: `Bearer ${keys[0]}` } : {}
-    const get = isTls ? secureGet : plainGet
-    for (const [name, [view]] of this.#warm) {
-      if (view === undefined) continue
-      const path = `/v1/datasets/${name}/views/${view}`
-      await new Promise<void>((over) => {
-        // The certificate is of the name under which others reach this process.
-        const request = get({ host, port, path, headers, signal, agent: false, rejectUnauthorized: false })
-        request.on('response', (response) => response.on('error', () => {}).resume())
-        request.on('error', () => {}).on('close', over)
-        // A key that no header can carry, for one.
-      }).catch(() => {})
-    }
-  }
-
-  /** Ends then, or when the platform stops. */
-  #atMost(ms: number): AbortSignal {
-    return AbortSignal.any([this.#stopping.signal, AbortSignal.timeout(ms)])
+    return { ...bound, tls: tls !== null, key: keys[0] }
   }
 
   async #savedViews(): Promise<ReadonlyMap<string, SavedViewLedger> | null> {
