@@ -158,11 +158,10 @@ export class LiveDataset {
     this.#views.get(name)?.wantTally(measures, fromMs)
   }
 
-  /** Makes the view's tally, as if it had been asked for often enough. @throws as `head` */
+  /** Makes the view's tally without waiting until enough queries need it. @throws as `head` */
   async tally(name: string, measures: readonly string[]): Promise<void> {
     const view = await this.#view(name)
-    for (let wanted = 0; wanted < this.limits.tallyAfterAnswers; wanted++)
-      view.wantTally(measures, Number.POSITIVE_INFINITY)
+    view.wantTally(measures, Number.POSITIVE_INFINITY, this.limits.tallyAfterAnswers)
     await view.follow()
   }
 

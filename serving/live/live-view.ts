@@ -28,7 +28,7 @@ function isSameLake(one: Moment, other: Moment): boolean {
 
 /** how often a view is brought up to date beside the lake's changes, before it makes them wait */
 const FOLLOW_TRIES = 2
-/** with an older head, the next one is not kept back until its tally is made */
+/** If the current head is older, it is replaced without waiting for the tally of the next one. */
 const RENEW_AGE_MS_MAX = 5_000
 
 export interface LiveViewParts {
@@ -100,11 +100,12 @@ export class LiveView {
    *
    * @param measures that one of them needs; null: there is a tally with all of them
    * @param fromMs where the range begins; Infinity: it is that of the newest window
+   * @param answers number of queries that this call stands for
    */
-  wantTally(measures: readonly string[] | null, fromMs: number): void {
+  wantTally(measures: readonly string[] | null, fromMs: number, answers = 1): void {
     this.#tallies.wantRange(fromMs)
     if (measures === null) return
-    this.#tallies.want(measures)
+    this.#tallies.want(measures, answers)
     // What keeps it from being made keeps the view from being followed, and is reported there.
     if (this.#settledNow !== null && this.#tallies.isDue(this.#settledNow)) void this.follow().catch(() => {})
   }
@@ -134,7 +135,7 @@ export class LiveView {
       const moment = moments.now()
       if (this.#head?.moment === moment && !this.#settled.hasNewTables) return this.#head
       const settled = await this.#prepared(moment)
-      // If rounds take long, other views wait for this one.
+      // Views are updated one after another: in a long round, the others wait for this one.
       if (this.#head !== null && performance.now() - this.#head.moment.atMs < RENEW_AGE_MS_MAX)
         await this.#tallies.renew(settled)
       const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))

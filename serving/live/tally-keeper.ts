@@ -23,9 +23,9 @@ const READ_PER_HELD = 4
 const RANGES_MAX = 32
 /** How far back a tally of the newest panes is made, as a multiple of how far back questions are: it grows by what arrives. */
 const BACK_PER_ASKED = 2
-/** of a processor, for making tallies of a view whose last one could not be kept */
+/** Share of a processor for making a view's tally again. */
 const MAKING_SHARE = 0.1
-/** however long one took, it may be made again after this */
+/** Longest pause before a tally is made again, however long the last one took. */
 const MAKING_PAUSE_MS_MAX = 60_000
 /** How far back the newest panes are counted at first, in panes, and by how much farther each next time. */
 const COUNTED_PANES = 64
@@ -75,12 +75,12 @@ export class TallyKeeper {
   #of: SettledTables | null = null
   /** answers that a tally would have given, since one was made */
   #wanted = 0
-  /** measures of what the last tally was made for */
+  /** measures that the last tally was made for */
   #madeFor: ReadonlySet<string> = new Set()
   /** questions since one was made */
   #asked = 0
   readonly #making = new WorkShare(() => MAKING_SHARE, MAKING_PAUSE_MS_MAX)
-  /** of all answers that a tally would have given */
+  /** measures of all answers that a tally would have given */
   readonly #measures = new Set<string>()
   /** where the ranges of the last questions begin, epoch ms; Infinity: that of the newest window */
   readonly #ranges: number[] = []
@@ -92,9 +92,9 @@ export class TallyKeeper {
     this.#parts = parts
   }
 
-  /** An answer was computed that a tally of these measures would have given. */
-  want(measures: readonly string[]): void {
-    this.#wanted++
+  /** Answers were computed that a tally of these measures would have given. */
+  want(measures: readonly string[], answers: number): void {
+    this.#wanted += answers
     for (const measure of measures) this.#measures.add(measure)
   }
 
@@ -116,7 +116,11 @@ export class TallyKeeper {
 
   /** Housekeeping of the tally, before the tables change. @see ViewTally.tidy */
   async tidy(): Promise<void> {
-    await this.#kept?.tally.tidy()
+    if (this.#kept !== null) await this.#tidyOne(this.#kept.tally)
+  }
+
+  async #tidyOne(tally: ViewTally): Promise<void> {
+    await tally.tidy(this.#queriedFrom(tally.sinceMs, tally.newestMs(Date.now())))
   }
 
   /** Makes the changes of the tables since the last head count. @returns what the next head has; null: nothing */
@@ -128,8 +132,8 @@ export class TallyKeeper {
   }
 
   /**
-   * Makes the tally anew where the next head is of other tables, before that head is given out, so that questions are answered from the one
-   * before meanwhile. Nothing was folded since the tail forgot what these tables count. Never throws: without a tally the engine answers.
+   * Makes a new tally if the next head has other tables. It is called before that head replaces the current one, which answers queries until
+   * then, and before new rows of the tail are folded. Never throws: without a tally, the engine answers.
    */
   async renew(settled: SettledTables): Promise<void> {
     if (this.#kept === null || settled.hasClosedPaths || this.#making.isUsedUp(performance.now())) return
@@ -182,7 +186,6 @@ export class TallyKeeper {
     const shape = tallyShape(view, this.#measures)
     if (shape === null) return null
     const tally = new ViewTally(shape, view.time.kind === 'panes', limits, sinceMs)
-    for (const fromMs of this.#ranges) tally.asked(fromMs)
     const [settledItems, tailItems] = [tally.closed().items.join(', '), tally.tail().items.join(', ')]
     const selects = [...this.#settledRows(settled), ...filesSince(settled, sinceMs)].map((rows) => [settledItems, rows])
     if (tail.counted !== null) selects.push([tailItems, tail.counted])
@@ -190,7 +193,7 @@ export class TallyKeeper {
       for await (const chunk of connection.chunks(`SELECT ${items} FROM ${rows}${sinceSql(sinceMs)}`)) {
         await tally.tail().added([chunk])
         if (!tally.commit()) return null
-        await tally.tidy()
+        await this.#tidyOne(tally)
       }
     }
     return tally.commit() ? tally : null
@@ -199,12 +202,15 @@ export class TallyKeeper {
   /** Twice as far back as the earliest range of those that fit begins. */
   #since({ sinceMs, newestMs }: Fitting): number {
     if (!Number.isFinite(sinceMs)) return sinceMs
+    const first = Math.min(...this.#queriedFrom(sinceMs, newestMs))
+    return Math.max(sinceMs, newestMs - BACK_PER_ASKED * (newestMs - first))
+  }
+
+  /** Where the ranges of recent queries begin, epoch ms, but for those that begin before `sinceMs`. */
+  #queriedFrom(sinceMs: number, newestMs: number): readonly number[] {
     const { time } = this.#parts.view
     const windowMs = time.kind === 'panes' ? (time.window?.sizeMs ?? 0) : 0
-    const begins = this.#ranges
-      .filter((fromMs) => fromMs >= sinceMs)
-      .map((fromMs) => Math.min(fromMs, newestMs - windowMs))
-    return Math.max(sinceMs, newestMs - BACK_PER_ASKED * (newestMs - Math.min(...begins)))
+    return this.#ranges.filter((fromMs) => fromMs >= sinceMs).map((fromMs) => Math.min(fromMs, newestMs - windowMs))
   }
 
   /** As many of the newest panes as a tally may have rows of; null: there are too many in the newest one. */

@@ -89,9 +89,7 @@ function newestWindow(
   tally: ViewTally,
   nowMs: number,
 ): AnswerRange | null {
-  let newest = Number.NEGATIVE_INFINITY
-  for (const { panes } of tally.sources())
-    for (const pane of panes.keys()) if (pane <= nowMs && pane > newest) newest = pane
+  const newest = tally.newestMs(nowMs)
   if (Number.isFinite(newest)) return windowUpTo(window, newest + window.everyMs)
   return Number.isFinite(tally.sinceMs) ? null : windowUpTo(window, nowMs)
 }

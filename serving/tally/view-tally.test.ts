@@ -123,20 +123,18 @@ test('a tally that gets too large gives up its oldest panes; late events of thes
   expect(tally.fault).toBe('questions are of earlier panes')
 })
 
-test('a tally that gets too large keeps what questions were of, if it may have as many rows', async () => {
+test('a tally that gets too large keeps the panes of recent queries if they fit', async () => {
   const view = views.get('timed')!
   const minutes = Array.from({ length: 18 }, (_, at) => ({ ...event(0, 1), t: NOW - at * 60_000 }))
   const limits = { ...LIMITS }
   const tally = await tallyOf(view, [minutes.toReversed()], undefined, limits)
-  const asked = { fromMs: NOW - 13 * 60_000 }
-  expect(tally.covers(asked)).toBe(true)
+  const queried = { fromMs: NOW - 13 * 60_000 }
   limits.tallyRowsMax = 17
-  await tally.tidy()
+  await tally.tidy([queried.fromMs, NOW - 16 * 60_000])
   expect(tally.fault).toBeNull()
-  expect(tally.covers(asked)).toBe(true)
-  expect(tally.sinceMs).toBe(asked.fromMs)
-  // What does not fit is not kept.
+  expect(tally.covers(queried)).toBe(true)
+  expect(tally.sinceMs).toBe(queried.fromMs)
   limits.tallyRowsMax = 10
-  await tally.tidy()
+  await tally.tidy([queried.fromMs])
   expect([tally.fault, tally.sinceMs]).toEqual([null, NOW - 4 * 60_000])
 })

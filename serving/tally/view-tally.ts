@@ -4,7 +4,6 @@
  */
 import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
-import { AskedBack } from './asked-back.ts'
 import type { HeldColumn } from './held-measures.ts'
 import { MergedRows } from './merged-rows.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
@@ -22,8 +21,8 @@ const WIDTH = 8
 const MERGED_MAX = 4
 /** A tally that is too large gives up its oldest panes, until it is this much smaller: so that it does so rarely. */
 const KEPT_SHARE = 0.5
-/** … unless questions were of more: then it may stay this large. */
-const ASKED_SHARE = 0.9
+/** … or only this much smaller, to keep the panes that recent queries need. */
+const QUERIED_SHARE = 0.9
 /** keys of all rows that it ever had, as a multiple of the rows that it may have */
 const KEYS_PER_ROW = 2
 /** of earlier panes than it has: with as many questions, and sixteen times as few that it answered, it is of no use */
@@ -64,7 +63,6 @@ export class ViewTally {
   readonly #merged = new Map<string, MergedRows>()
   #fault: string | null = null
   #ends = false
-  readonly #back = new AskedBack()
   #sinceMs: number
   #covered = 0
   #missed = 0
@@ -92,7 +90,7 @@ export class ViewTally {
     return this.#fault
   }
 
-  /** Whether the next commit finds that it cannot be kept: its tables were replaced. */
+  /** Whether the next commit ends the tally, because its tables were replaced. */
   get endsWithCommit(): boolean {
     return this.#ends
   }
@@ -102,18 +100,20 @@ export class ViewTally {
     return this.#sinceMs
   }
 
+  /** Start of the newest pane that has begun, epoch ms; -Infinity: it has none. */
+  newestMs(nowMs: number): number {
+    let newest = Number.NEGATIVE_INFINITY
+    for (const { panes } of this.sources())
+      for (const pane of panes.keys()) if (pane <= nowMs && pane > newest) newest = pane
+    return newest
+  }
+
   /** Whether it has all panes in the range. */
   covers({ fromMs = Number.NEGATIVE_INFINITY }: AnswerRange): boolean {
     const covers = !this.isTimed || fromMs >= this.#sinceMs
     if (covers) this.#covered++
     else this.#missed++
-    if (covers) this.asked(fromMs)
     return covers
-  }
-
-  /** Told where a question's range begins, epoch ms: panes from there on are given up last. */
-  asked(fromMs: number): void {
-    if (Number.isFinite(fromMs)) this.#back.note(fromMs, Date.now())
   }
 
   /** of all layers; what several of them have of one key adds up */
@@ -187,15 +187,17 @@ export class ViewTally {
    * Housekeeping between two folds, which changes no answer: merges rows with the same key, drops unused texts and sets, and gives up the
    * oldest panes if a limit is exceeded. Runs in time slices, between which answers can be computed. Does nothing while added rows wait for
    * the commit.
+   *
+   * @param queriedFromMs start of the range of each recent query, epoch ms: its panes are kept if the limits allow it
    */
-  async tidy(): Promise<void> {
+  async tidy(queriedFromMs: readonly number[] = []): Promise<void> {
     if (this.#changes.length > 0) return
     const slices = new TimeSlices()
     for (const source of this.sources()) await source.putTogether(this.keys.count, slices)
     this.#forgetNumbers(false)
-    if (this.#excess() !== null && this.isTimed) this.#forgetOldest(this.#back.sinceMs(Date.now()))
-    // Where it is the bytes that exceed, what was asked for may not fit after all.
-    if (this.#excess() !== null && this.isTimed) this.#forgetOldest(Number.POSITIVE_INFINITY)
+    if (this.#excess() !== null && this.isTimed) this.#forgetOldest(queriedFromMs)
+    // If bytes exceed their limit, 90 % of the rows can still be too many.
+    if (this.#excess() !== null && this.isTimed) this.#forgetOldest([])
     const excess = this.#excess()
     if (excess !== null) this.#fail(excess)
     if (this.#missed > MISSED_MAX) {
@@ -229,20 +231,24 @@ export class ViewTally {
     }
   }
 
-  /** @param askedSinceMs not those from here on, if they fit */
-  #forgetOldest(askedSinceMs: number): void {
+  #forgetOldest(queriedFromMs: readonly number[]): void {
     const rowsOf = new Map<number, number>()
     for (const { panes } of this.sources())
       for (const [pane, { count }] of panes) rowsOf.set(pane, (rowsOf.get(pane) ?? 0) + count)
+    const newestFirst = [...rowsOf.keys()].sort((a, b) => b - a)
     const rowsMax = Math.min(this.#rows, this.#limits.tallyRowsMax)
-    let [rows, sinceMs] = [0, Number.POSITIVE_INFINITY]
-    for (const pane of [...rowsOf.keys()].sort((a, b) => b - a)) {
-      rows += rowsOf.get(pane)!
-      // Not less than what is asked for, where that fits: it would be of no use.
-      if (rows > rowsMax * KEPT_SHARE && (sinceMs <= askedSinceMs || rows > rowsMax * ASKED_SHARE)) break
-      sinceMs = pane
-      if (rows <= rowsMax * KEPT_SHARE || sinceMs <= askedSinceMs) this.#sinceMs = sinceMs
+    /** Oldest pane to keep, if the newest panes may have this share of the rows. */
+    const firstPane = (share: number): number => {
+      let [left, first] = [rowsMax * share, this.#sinceMs]
+      for (const pane of newestFirst) {
+        left -= rowsOf.get(pane)!
+        if (left < 0) break
+        first = pane
+      }
+      return first
     }
+    const most = firstPane(QUERIED_SHARE)
+    this.#sinceMs = Math.min(firstPane(KEPT_SHARE), ...queriedFromMs.filter((fromMs) => fromMs >= most))
     this.#merged.clear()
     for (const source of this.sources()) source.forgetBefore(this.#sinceMs)
     this.#forgetNumbers(true)
