@@ -1,6 +1,6 @@
 /**
- * The demo, asked as soon as it says its address: how long it takes until then, the first question of all, and the first one of each other
- * view. A first start in an empty folder, and starts after it was killed.
+ * Latency of first queries to the demo: sent as soon as it prints its address, one for each of six views, each on a new connection. Measured
+ * for a start in an empty folder and for restarts after kill -9.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { median } from '../rsvp-platform.ts'
@@ -58,7 +58,7 @@ async function started(folder: string): Promise<Start> {
   }
 }
 
-/** On a connection of its own, with the time that opening it takes. */
+/** Includes the time to connect. */
 async function asked(url: string, path: string): Promise<number> {
   const began = performance.now()
   const connection = await HttpConnection.open(url)

@@ -1,7 +1,7 @@
 /**
- * A hundred different questions a second over all views of two datasets: their latency while 10,000 events a second arrive, how many of these
- * are taken in and counted without them and with them, and what they take from the stream role when it has more to do than it can: how fast it
- * catches up with what the log holds, without questions and with them, in turns.
+ * 100 different queries a second over all views of two datasets, while 10,000 events a second arrive: query latency, and the rates at which
+ * events are ingested and counted with and without these queries. Then the same queries while the stream role catches up with a backlog: its
+ * rate with and without them, in turns.
  */
 import { cpSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -21,7 +21,7 @@ const RSVPS_PER_SECOND = 9_000
 const WINDS_PER_SECOND = 1_000
 const LIVE_MS = 20_000
 const WARM_MS = 4_000
-/** What was asked for just now is followed for a while. */
+/** Views stay up to date for a while after the last query. */
 const UNASKED_MS = 11_000
 const QUESTIONS = differentQuestions(10_000)
 const STEADY = { kind: 'open', perSecond: ASKED_PER_SECOND } as const
@@ -71,7 +71,7 @@ async function whileEventsArrive(folder: string): Promise<Record<string, number>
       countedPerSecond: alone.counted,
       countedPerSecondWhileAsked: beside.counted,
       takenWhileAskedAgainstAlone: beside.taken / alone.taken,
-      // Alone, answers may count what they had left before.
+      // Against what is ingested, because without queries, answers also catch up with a backlog.
       countedWhileAskedAgainstTaken: beside.counted / beside.taken,
       eventsBehind: behind,
       refusedShare: refused / events,
@@ -82,7 +82,7 @@ async function whileEventsArrive(folder: string): Promise<Record<string, number>
   }
 }
 
-/** Of the events that arrive meanwhile: how many the log takes, and how many answers count more. */
+/** Rates at which the log accepts events and answers count them. */
 async function ingestedPerSecond(server: ServerProcess): Promise<{ readonly taken: number; readonly counted: number }> {
   const at = async (): Promise<readonly [ms: number, taken: number, counted: number]> => [
     performance.now(),

@@ -19,7 +19,7 @@ export interface ServerOptions {
   /** default: the shipped RSVPs */
   readonly datasets?: readonly string[]
   readonly settings?: Readonly<Record<string, string | number | boolean>>
-  /** with the events that the demo makes; default: without */
+  /** runs the demo's event streams; default: false */
   readonly demo?: boolean
 }
 

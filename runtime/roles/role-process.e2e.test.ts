@@ -59,9 +59,9 @@ test('Ctrl-C, which reaches every process, stops the platform cleanly', async ()
   expect(stderr).not.toMatch(/"level":"(warn|error)"/)
 })
 
-test('Ctrl-C while it starts ends the start: it tells no address', async () => {
+test('Ctrl-C during startup stops the platform before it prints an address', async () => {
   const { child, said } = spawned()
-  // A role's process is there.
+  // Printed by a role process.
   for await (const line of createInterface({ input: child.stderr })) if (line === 'printed') break
   process.kill(-child.pid!, 'SIGINT')
   expect(await once(child, 'exit')).toEqual([0, null])

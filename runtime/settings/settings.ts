@@ -14,7 +14,7 @@ import {
 
 const count = (min = 1, max = Number.MAX_SAFE_INTEGER): z.ZodNumber => z.number().int().min(min).max(max)
 
-/** What every client can send in a header (RFC 9110, 5.5). */
+/** Characters that every client can send in a header field (RFC 9110, 5.5). */
 const headerKey = (): z.ZodString =>
   z
     .string()

@@ -12,7 +12,7 @@ import type { TallyFeed } from '../tally/view-tally.ts'
 import { CLOSED_MERGE_ROWS_MIN } from './live-limits.ts'
 import { ResidentTable, stateKeys } from './resident-table.ts'
 
-/** A table whose files would be too large is merged first, if so much of it was added since it was last merged. */
+/** Before files are left out, the table is merged if at least this share of its rows was added since the last merge. */
 const MERGE_SHARE_MIN = 0.25
 
 export class ClosedStates {
@@ -23,7 +23,7 @@ export class ClosedStates {
   #table: ResidentTable | null = null
   /** paths of the files whose rows are in the table */
   #held = new Set<string>()
-  /** about as many as a file of the table's rows would have */
+  /** estimated size of the table's rows as a Parquet file */
   #bytes = 0
   #rows = 0
   #added = 0
@@ -48,7 +48,7 @@ export class ClosedStates {
     if ([...this.#held].some((path) => !wanted.has(path))) this.drop()
     const absent = [...wanted.values()].filter(({ path }) => !this.#held.has(path))
     const asked = absent.reduce((sum, file) => sum + file.bytes, this.#bytes)
-    // Many segments have rows of the same keys.
+    // Segments usually share keys, so a merged table is smaller.
     if (asked > this.#bytesMax && this.#added > this.#rows * MERGE_SHARE_MIN) await this.#merge(seq)
     const missing: LakeFile[] = []
     const left: LakeFile[] = []
@@ -106,7 +106,7 @@ export class ClosedStates {
     before.retire()
   }
 
-  /** How many there are, those in lists included. */
+  /** Number of values in the table, counting each element of a list. */
   async #values({ name }: ResidentTable): Promise<number> {
     const { stateColumns } = this.#view
     const lists = stateColumns.filter(({ type }) => type.endsWith('[]'))

@@ -49,7 +49,7 @@ test('each file is read once: of a closed segment when it closed, of a generatio
   expect(states).toHaveLength(2)
 })
 
-test('closed segments are kept in memory as long as what they have of all keys together is small, however many there are', async () => {
+test('closed segments that share keys stay in memory, however many there are', async () => {
   const everDefinition = defineDataset({
     ...visitsDefinition,
     views: { ever: { dimensions: { page: 'page' }, measures: { visits: count(), last: latest('page') } } },
@@ -74,7 +74,7 @@ test('closed segments are kept in memory as long as what they have of all keys t
   }
 })
 
-test('closed segments of ever new keys are kept in memory up to the limit, and read from their files beyond it', async () => {
+test('closed segments with new keys stay in memory up to the limit; further ones are read from their files', async () => {
   const byId = await LiveVisits.open(
     defineDataset({
       ...visitsDefinition,
@@ -195,7 +195,7 @@ test('of a view with more rows than a tally may have, the newest panes are talli
     expect(await newest()).toBe(true)
     await own.publish('incremental', 20_000)
     await onDisk.refresh()
-    // What was asked for before is at hand as soon as the generation is.
+    // The new head already has a tally of the ranges queried before.
     expect([await newest(), await minute(START + 6_000_000)]).toEqual([true, true])
     // As many panes again as it may have.
     for (let asked = 0; asked < 25; asked++) await newest()
@@ -205,7 +205,7 @@ test('of a view with more rows than a tally may have, the newest panes are talli
   }
 })
 
-test('views are warmed up by a question and a tally, but those in large files: such a question would read all of these', async () => {
+test('warm-up answers a query of each view and makes its tally, but skips views in large files', async () => {
   await own.append(16_000)
   await own.close()
   await own.publish('full', 20_000)

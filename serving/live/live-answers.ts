@@ -213,10 +213,10 @@ export class LiveAnswers {
   }
 
   /**
-   * Asks each view a plain question and has it tallied, so that the first who asks waits for nothing that only a first answer needs; never
-   * throws. Views in large files are left out: such a question would read all of these.
-   * @param signal ends it; what is under way then goes on, for whoever asks next
-   * @returns the views that are warm
+   * Answers a default query of each view and makes its tally, so that first queries do not pay for planning and compilation. Never throws.
+   * Skips views in large files, because a default query would read them completely.
+   * @param signal stops it; work that has already started continues and serves the next query
+   * @returns names of the views that are warm
    */
   async warmUp(signal: AbortSignal): Promise<readonly string[]> {
     const { dataset } = this.#live.served
@@ -227,7 +227,7 @@ export class LiveAnswers {
       const warmed = this.#warmUp(view, signal).then((isWarm) => {
         if (isWarm && !signal.aborted) warm.push(view)
       })
-      // The next query of the view gets the error.
+      // The next query of the view reports the error.
       await Promise.race([warmed.catch(() => {}), over])
     }
     return warm

@@ -13,7 +13,7 @@ export interface LiveLimits {
   readonly closedRecordsMin: number
   /** how long a segment that holds them is waited for; then they are read, and until it has closed no more are left */
   readonly leftMsMax: number
-  /** Parquet bytes of closed segments' partials that one view keeps as a table, counting rows of the same key once; the rest is read from the files */
+  /** Parquet bytes of closed segments' partials that one view keeps as a table, estimated after rows of the same key are merged; other files are read for each answer */
   readonly closedBytesMax: number
   /** Parquet bytes of one generation file that is kept as a table as soon as it is there */
   readonly generationFileBytesMax: number

@@ -93,7 +93,7 @@ test('it is behind while the log, as last looked at, holds more than was read', 
   expect([tail.places()[0]!.end, tail.isBehind]).toEqual([2, false])
 })
 
-test('a log that is slow is as it was last seen; one that does not answer cannot be read', async () => {
+test('a slow read keeps the last known state of its partition; after four seconds the log counts as unreadable', async () => {
   const rows: TailRows = {
     append: async () => {},
     drop: async () => {},
@@ -120,7 +120,7 @@ test('a log that is slow is as it was last seen; one that does not answer cannot
   await add()
   expect(await tail.advance()).toBe(false)
   expect(tail.places()).toEqual(seen)
-  // A segment that has closed tells that the log reaches to its end.
+  // A closed segment proves that the log reaches its end.
   await tail.follow(new Map([[11, 4]]))
   expect(tail.places()).toMatchObject([{ start: 4, end: 4, logEnd: 4 }])
   await tail.follow(new Map([[11, 2]]))

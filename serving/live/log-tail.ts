@@ -48,7 +48,7 @@ export interface TailPlace {
 const RATE_MS = 1_000
 /** a refresh waits no longer for a log that does not answer */
 const LOOK_MS_MAX = 1_000
-/** A log that takes longer than this cannot be read. Until then it may be slow, because others want the processors. */
+/** A log that takes longer than this is reported as unreadable. Shorter delays also occur when the machine is busy. */
 const SLOW_MS_MAX = 4_000
 
 type ReadLog = Pick<EventLog, 'range' | 'read' | 'ends'>
@@ -129,11 +129,11 @@ export class LogTail {
         return isRead ? { batch: null, logEnd, atMs } : this.#look(place, share)
       }),
     )
-    const batches = found.map(({ batch }) => batch).filter((batch) => batch !== null)
+    const batches = found.flatMap((each) => each?.batch ?? [])
     this.#measure(batches.reduce((sum, { count }) => sum + count, 0))
     if (batches.length > 0) await this.#rows.append(batches)
     for (const [index, place] of places.entries())
-      if (found[index] !== SLOW) this.#places.set(place.partition, seenPlace(place, found[index]!))
+      if (found[index] != null) this.#places.set(place.partition, seenPlace(place, found[index]))
     return batches.length > 0
   }
 
@@ -152,12 +152,15 @@ export class LogTail {
     return (await endsWithin(ends, LOOK_MS_MAX)) ? ends : null
   }
 
-  /** Waits for a log that does not answer once, and then no more until it does: the other partitions go on. */
-  async #look(place: TailPlace, share: ReadLimits | null): Promise<Found> {
+  /**
+   * Waits for a log that does not answer once, and then no more until it does: the other partitions go on.
+   * @returns null: still reading, the place keeps its last state
+   */
+  async #look(place: TailPlace, share: ReadLimits | null): Promise<Found | null> {
     const before = this.#looks.get(place.partition)
     const look = before?.from === place.end ? before : this.#begin(place, share)
     if (!(await endsWithin(look.found, look === before ? 0 : LOOK_MS_MAX)))
-      return performance.now() - look.beganMs < SLOW_MS_MAX ? SLOW : NOTHING
+      return performance.now() - look.beganMs < SLOW_MS_MAX ? null : NOTHING
     this.#looks.delete(place.partition)
     return look.found
   }
@@ -195,17 +198,15 @@ interface Look {
 }
 
 const NOTHING: Found = { batch: null, logEnd: null, atMs: 0 }
-/** The place stays as it is. */
-const SLOW: Found = { ...NOTHING }
 
 interface Found {
   readonly batch: RecordBatch | null
   readonly logEnd: Offset | null
-  /** when it was asked for, epoch ms */
+  /** when the read began, epoch ms */
   readonly atMs: number
 }
 
-/** @param before what was seen of the partition: the log reaches at least to where a segment has closed */
+/** @param before the partition's previous place; a closed segment proves that the log reaches its end */
 function emptyPlace(partition: number, at: Offset, before?: TailPlace): TailPlace {
   const seen = before?.logEnd ?? null
   return { partition, start: at, end: at, bytes: 0, asOfMs: null, logEnd: seen === null ? null : Math.max(seen, at) }

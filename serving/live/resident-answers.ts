@@ -71,7 +71,7 @@ export class ResidentAnswers {
       } catch (error) {
         if (error instanceof NeedsBackfillError) return this.#computeFromRows(plan, nowMs, signal, error)
         if (!isVanishedFile(error) || signal.aborted) throw error
-        // Gone each time, it was not retention that took it: the lake's error names the file, and what to do.
+        // The file is missing from newer snapshots too, so it was not removed by retention: report it with its remedy.
         if (attempt >= TRIES_MAX)
           throw error instanceof LakeError ? error : new SnapshotError(this.#live.served.dataset.name, VANISHED)
       }

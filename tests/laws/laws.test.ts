@@ -27,8 +27,8 @@ function horizonsOf({ time }: CompiledView): PaneHorizon[] {
   return [NO_HORIZON, [merged], [{ beforeMs: 0, grain: 'day' }, merged], [{ beforeMs: 0, grain: null }, merged]]
 }
 
-/** What fails is told before the test's time is over, however far it was shrunk. */
-const TOLD = { interruptAfterTimeLimit: 120_000, markInterruptAsFailure: true } as const
+/** Reports a failure before the test times out, even if shrinking has not finished. */
+const REPORTED_IN_TIME = { interruptAfterTimeLimit: 120_000, markInterruptAsFailure: true } as const
 
 describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
   test('merging partials of any cut presents the same as one partial, in any order, with a zero', async () => {
@@ -64,7 +64,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
           await presented(view, view.mergeSql('one', by), keys),
         )
       }),
-      { numRuns, ...TOLD },
+      { numRuns, ...REPORTED_IN_TIME },
     )
   })
 
@@ -91,7 +91,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
           expect(await connection.rows(`SELECT ${m}, ${r}, ${within} ${both} WHERE NOT (${equal})`)).toEqual([])
         }
       }),
-      { numRuns, ...TOLD },
+      { numRuns, ...REPORTED_IN_TIME },
     )
   })
 
@@ -108,7 +108,7 @@ describe.each(VIEWS)('view $name', ({ name, cases, numRuns }) => {
           keyNames(view).length === 0 ? whole.size : (await connection.columns(`SELECT 1 FROM ${touched}`))[0]!.length,
         )
       }),
-      { numRuns, ...TOLD },
+      { numRuns, ...REPORTED_IN_TIME },
     )
   })
 })
