@@ -101,10 +101,14 @@ describe.skipIf(missing !== null)('cluster', () => {
       const events = watershed(undefined, 'generate', '--count', '1000').stdout
       const taken = watershed(events, 'ingest', 'meetup_rsvps', '-', '--keep-unusable', '--json')
       expect(JSON.parse(taken.stdout)).toMatchObject({ accepted: 1_000, rejected: 0 })
+      const acceptedMs = Date.now()
       const view = `${address}/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=&measures=responses`
       const answer = await until(
-        async () => (await (await fetch(view)).json()) as { data: { responses: number }[]; meta: { behind: number } },
-        ({ data, meta }) => data.length === 1 && meta.behind === 0,
+        async () => (await (await fetch(view)).json()) as {
+            data: { responses: number }[]
+            meta: { behind: number; asOf: string }
+          },
+        ({ data, meta }) => data.length === 1 && meta.behind === 0 && Date.parse(meta.asOf) >= acceptedMs,
       )
       const { responses } = answer.data[0]!
       const sum = { size: 0, aggs: { sum: { sum: { field: 'responses' } } } }

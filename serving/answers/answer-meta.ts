@@ -71,7 +71,10 @@ export interface AnswerMeta {
   readonly asOf: string | null
   /** age of `asOf`; negative: it is dated in the future, because this machine's clock was set back or another one's is ahead */
   readonly freshnessMs: number | null
-  /** events in the log that the answer does not count yet: 0 for an answer that counts all of them; null where the log is not at hand */
+  /**
+   * events that the log held at `asOf` or later and the answer does not count yet: 0 where it counts all that were there at `asOf`; null where
+   * the log is not at hand
+   */
   readonly behind: number | null
   /**
    * Why events of open segments may be missing, although the log may have some; null: they are counted up to `position`. The speed store

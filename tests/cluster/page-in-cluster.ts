@@ -12,7 +12,7 @@ const KINDS = '/v1/datasets/crash_events/views/by_kind?dimensions=kind&measures=
 
 interface Kinds {
   readonly data: readonly { readonly events: number }[]
-  readonly meta: { readonly behind: number }
+  readonly meta: { readonly behind: number; readonly asOf: string }
 }
 
 export function pageInCluster(services: () => ClusterServices): void {
@@ -41,7 +41,11 @@ export function pageInCluster(services: () => ClusterServices): void {
       await site.quiet()
       const address = await two.address
       const kinds = async (): Promise<Kinds> => (await fetch(`${address}${KINDS}`)).json() as Promise<Kinds>
-      await site.until('everything is counted', async () => (await kinds()).meta.behind === 0)
+      const quietMs = Date.now()
+      await site.until('everything is counted', async () => {
+        const { behind, asOf } = (await kinds()).meta
+        return behind === 0 && Date.parse(asOf) >= quietMs
+      })
       const most = (await kinds()).data[0]!.events.toLocaleString('en-GB')
       await expect.poll(() => page.locator('.ranking .value').allTextContents(), SHOWN).toContain(most)
 
