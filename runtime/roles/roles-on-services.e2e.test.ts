@@ -104,7 +104,8 @@ describe.skipIf(missing !== null)('cluster', () => {
       const acceptedMs = Date.now()
       const view = `${address}/v1/datasets/meetup_rsvps/views/responses_by_country?dimensions=&measures=responses`
       const answer = await until(
-        async () => (await (await fetch(view)).json()) as {
+        async () =>
+          (await (await fetch(view)).json()) as {
             data: { responses: number }[]
             meta: { behind: number; asOf: string }
           },
