@@ -52,3 +52,37 @@ test('a wait ends when its partition is lost, or the log cannot be read', async 
   // Whoever reads it finds out why.
   expect(await waits).toBe(true)
 })
+
+test('records gather until there are enough, or the time is over', async () => {
+  vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] })
+  const ends = [10, 10]
+  const watch = new LogWatch({ ends: async () => ends }, { pollEveryMs: 25, idlePollEveryMs: 250 })
+  const said: [string, boolean][] = []
+  const gather = (name: string, partition: number, msMax: number): void => {
+    void watch.gather(partition, 10, 100, msMax, stays).then((enough) => said.push([name, enough]))
+  }
+  gather('few', 0, 5_000)
+  gather('many', 1, 60_000)
+  ends[0] = 109
+  await vi.advanceTimersByTimeAsync(4_999)
+  expect(said).toEqual([])
+  await vi.advanceTimersByTimeAsync(1)
+  // At its time, not at the next look.
+  expect(said).toEqual([['few', false]])
+  ends[1] = 110
+  await vi.advanceTimersByTimeAsync(250)
+  expect(said).toEqual([
+    ['few', false],
+    ['many', true],
+  ])
+  // Where the log went back, or cannot be read, whoever reads it finds out why.
+  gather('less', 1, 60_000)
+  ends[1] = 9
+  await vi.advanceTimersByTimeAsync(250)
+  expect(said.at(-1)).toEqual(['less', true])
+})
+
+test('a log that is not looked at is read when the time is over', async () => {
+  const watch = new LogWatch({}, { pollEveryMs: 1, idlePollEveryMs: 1 })
+  expect(await watch.gather(0, 0, 100, 5, stays)).toBe(true)
+})

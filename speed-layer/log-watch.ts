@@ -1,6 +1,6 @@
 /**
- * Waits for new records of all partitions together: one look at the log at a time, whatever their number, and rarer ones while nothing
- * comes. A log that cannot tell the ends of all partitions at once is not looked at here: its waits only become longer.
+ * Waits for new records of all partitions together, or for enough of them: one look at the log at a time, whatever their number, and rarer
+ * ones while no wait ends. A log that cannot tell the ends of all partitions at once is not looked at here: its waits only become longer.
  */
 import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -10,6 +10,8 @@ import type { StreamLimits } from './stream-limits.ts'
 interface Waiting {
   readonly partition: number
   readonly from: Offset
+  /** where the log has to end at least; null: anywhere but at `from` */
+  readonly enough: Offset | null
   readonly untilMs: number
   readonly end: (moved: boolean) => void
 }
@@ -37,17 +39,30 @@ export class LogWatch {
    * @param from end of what was read of the partition
    * @returns false: the log still ends at `from`, so that there is nothing to read
    */
-  async wait(partition: number, from: Offset, msMax: number, lost: AbortSignal): Promise<boolean> {
-    if (lost.aborted) return true
-    const { promise, resolve: end } = Promise.withResolvers<boolean>()
-    const leave = (): void => end(true)
-    lost.addEventListener('abort', leave, { once: true })
-    try {
-      if (this.#log.ends === undefined) return await this.#pause(partition, msMax, promise)
-      return await this.#join({ partition, from, untilMs: performance.now() + msMax, end }, promise)
-    } finally {
-      lost.removeEventListener('abort', leave)
-    }
+  wait(partition: number, from: Offset, msMax: number, lost: AbortSignal): Promise<boolean> {
+    return unlessLost(lost, ({ promise, resolve: end }) => {
+      if (this.#log.ends === undefined) return this.#pause(partition, msMax, promise)
+      return this.#join({ partition, from, enough: null, untilMs: performance.now() + msMax, end }, promise)
+    })
+  }
+
+  /**
+   * Lets records of a partition gather: resolves when there are enough, after `msMax`, or when the signal is aborted.
+   * @param from end of what was read of the partition
+   * @returns false: there are not enough yet
+   */
+  gather(partition: number, from: Offset, records: number, msMax: number, lost: AbortSignal): Promise<boolean> {
+    return unlessLost(lost, async ({ promise, resolve: end }) => {
+      const isSeen = this.#log.ends !== undefined
+      // What the log holds then is not known.
+      const timer = setTimeout(() => end(!isSeen), msMax)
+      try {
+        if (!isSeen) return await promise
+        return await this.#join({ partition, from, enough: from + records, untilMs: Infinity, end }, promise)
+      } finally {
+        clearTimeout(timer)
+      }
+    })
   }
 
   /** The partition has records: the next wait is a short one again. */
@@ -88,9 +103,10 @@ export class LogWatch {
     const ends = await this.#ends()
     const nowMs = performance.now()
     let came = false
-    for (const { partition, from, untilMs, end } of this.#waiting) {
+    for (const { partition, from, enough, untilMs, end } of this.#waiting) {
       // Also where the log ends earlier, or cannot be read: whoever reads it finds out why.
-      const moved = ends === null || ends[partition] !== from
+      const at = ends?.[partition]
+      const moved = at === undefined || (enough === null ? at !== from : at < from || at >= enough)
       came ||= moved
       if (moved || nowMs >= untilMs) end(moved)
     }
@@ -100,6 +116,22 @@ export class LogWatch {
   async #ends(): Promise<readonly Offset[] | null> {
     const ends = this.#log.ends!().catch(() => null)
     return (await endsWithin(ends, LOOK_MS_MAX)) ? ends : null
+  }
+}
+
+/** Runs a wait that is told to end, with `true`, when the signal is aborted. */
+async function unlessLost(
+  lost: AbortSignal,
+  wait: (ended: PromiseWithResolvers<boolean>) => Promise<boolean>,
+): Promise<boolean> {
+  if (lost.aborted) return true
+  const ended = Promise.withResolvers<boolean>()
+  const leave = (): void => ended.resolve(true)
+  lost.addEventListener('abort', leave, { once: true })
+  try {
+    return await wait(ended)
+  } finally {
+    lost.removeEventListener('abort', leave)
   }
 }
 

@@ -60,10 +60,8 @@ const SLOW_FLUSHES = 4
 const BEHIND_FLUSHES = 2
 /** how often at the most an owner that keeps up with the log reads it between two flushes */
 const READS_PER_FLUSH = 2
-/** it reads less often while fewer records than these would come … */
-const GATHERED_RECORDS = 5_000
-/** … but waits no longer */
-const GATHER_MS_MAX = 2_000
+/** it reads less often while fewer records than these would come */
+export const GATHERED_RECORDS = 5_000
 /** where segments that close together share files, they close by their age so many times while one of them may be open, at the same moments in all partitions */
 const CLOSES_PER_AGE = 4
 
@@ -212,12 +210,12 @@ export class PartitionOwner {
   }
 
   /**
-   * When to read on, for an owner that keeps up. Nobody sees what is folded before the next flush, and a small micro-batch costs nearly as
-   * much as a large one: what comes slowly is left to gather.
+   * When to read on at the latest, for an owner that keeps up. Nobody sees what is folded before the next flush, and a small micro-batch
+   * costs nearly as much as a large one: what comes slowly is left to gather.
    */
   get readDueInMs(): number {
     const { flushEveryMs } = this.#parts.limits
-    const gatheredMs = Math.min(GATHERED_RECORDS / this.#recordsPerMs, GATHER_MS_MAX)
+    const gatheredMs = GATHERED_RECORDS / this.#recordsPerMs
     const pauseMs = Math.max(flushEveryMs / READS_PER_FLUSH, gatheredMs)
     const readDueInMs = pauseMs - (this.#elapsed() - this.#readAtMs)
     return Math.max(0, Math.min(readDueInMs, this.#newsDueInMs, this.closeDueInMs))

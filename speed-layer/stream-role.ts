@@ -18,7 +18,7 @@ import { ClosedSegmentSweep } from './closed-segment-sweep.ts'
 import { Heartbeat } from './heartbeat.ts'
 import { LogWatch } from './log-watch.ts'
 import { OpenBudget } from './open-budget.ts'
-import { type OpenSince, PartitionOwner } from './partition-owner.ts'
+import { GATHERED_RECORDS, type OpenSince, PartitionOwner } from './partition-owner.ts'
 import { RowsFold } from './rows-fold.ts'
 import { DEFAULT_STREAM_LIMITS, type StreamLimits } from './stream-limits.ts'
 import { isRefusal } from './stream-refusals.ts'
@@ -265,13 +265,21 @@ export class StreamRole {
       if (owner.behind || closed) continue
       if (more) {
         this.#watch.came(partition)
-        await pause(owner.readDueInMs, lost)
+        await this.#gather(partition, owner, lost)
       } else mayHaveMore = await this.#watch.wait(partition, owner.position, this.#untilNextStep(owner), lost)
     }
     // What was left to gather. What keeps it from being read must not keep the rest from being flushed; the next owner meets it again.
     if (this.#stopped && !owner.behind) await owner.fill().catch(() => {})
     await owner.flush()
     await this.#observe(partition, owner)
+  }
+
+  /** Lets records gather until they are to be read, or the segment is to close: other partitions' segments can make it close at any time. */
+  async #gather(partition: number, owner: PartitionOwner, lost: AbortSignal): Promise<void> {
+    for (let leftMs = owner.readDueInMs; leftMs > 0 && !owner.closeDue; leftMs = owner.readDueInMs) {
+      const msMax = Math.min(leftMs, LOOK_AGAIN_MS)
+      if (await this.#watch.gather(partition, owner.position, GATHERED_RECORDS, msMax, lost)) return
+    }
   }
 
   /** How long there is nothing to do without new records. Other partitions' segments can make one close at any time. */
