@@ -1,4 +1,6 @@
 /** The rows of some panes of all sources, merged by key: what questions that differ only in their filters have in common. */
+
+import type { SpareColumns } from './spare-columns.ts'
 import { mergeRows, type TallyColumns, type TallyField } from './tally-fields.ts'
 import type { PaneRows } from './tally-rows.ts'
 
@@ -10,9 +12,11 @@ export class MergedRows {
   readonly #slots: Int32Array
   readonly #merged = new Set<TallyField>()
   readonly #columns: Float64Array[] = []
+  readonly #spare: SpareColumns
 
-  /** @param keyCount how many keys there are */
-  constructor(panes: readonly PaneRows[], keyCount: number) {
+  /** @param keyCount how many keys there are; @param spare has the columns */
+  constructor(panes: readonly PaneRows[], keyCount: number, spare: SpareColumns) {
+    this.#spare = spare
     const [keys, slots] = [new Int32Array(keyCount), new Int32Array(keyCount)]
     let found = 0
     for (const pane of panes) {
@@ -34,9 +38,17 @@ export class MergedRows {
     return this.#columns
   }
 
+  /** Gives the columns back: nothing may read them any more. */
+  release(): void {
+    // Some places may be empty.
+    this.#spare.give(this.#columns.filter((column) => column !== undefined))
+    this.#columns.length = 0
+    this.#merged.clear()
+  }
+
   #merge(field: TallyField): void {
     this.#merged.add(field)
-    for (const column of field.columns) this.#columns[column] = new Float64Array(this.keys.length).fill(Number.NaN)
+    for (const column of field.columns) this.#columns[column] = this.#spare.take(this.keys.length)
     for (const { keys, columns, count } of this.#panes)
       mergeRows(field, this.#columns, this.#slots, 1, keys, columns, count)
   }

@@ -10,6 +10,8 @@ export interface PassedGroups {
   readonly count: number
   /** by dimension of the plan: numbers of values */
   readonly placesOf: (group: number) => number[]
+  /** number of the value that a group has in a dimension of the plan */
+  readonly placeOf: (dimension: number, group: number) => number
 }
 
 export const OUT = -1
@@ -26,7 +28,13 @@ export function passedGroups({ plan, dimensions }: TallyPlan, { keys, shape }: V
   const passes = dimensionTest(filters, shape, keys)
   if (passes === null) return null
   const { ofKey, places, count } = keys.groups(dimensions)
-  if (filters.length === 0) return { ofKey, count, placesOf: (group) => places.map((own) => own[group]!) }
+  if (filters.length === 0)
+    return {
+      ofKey,
+      count,
+      placesOf: (group) => places.map((own) => own[group]!),
+      placeOf: (dimension, group) => places[dimension]![group]!,
+    }
   const passed = new Int32Array(keys.count).fill(OUT)
   const numbers = new Int32Array(count).fill(OUT)
   const found: number[] = []
@@ -36,5 +44,10 @@ export function passedGroups({ plan, dimensions }: TallyPlan, { keys, shape }: V
     if (numbers[group] === OUT) numbers[group] = found.push(group) - 1
     passed[key] = numbers[group]!
   }
-  return { ofKey: passed, count: found.length, placesOf: (group) => places.map((own) => own[found[group]!]!) }
+  return {
+    ofKey: passed,
+    count: found.length,
+    placesOf: (group) => places.map((own) => own[found[group]!]!),
+    placeOf: (dimension, group) => places[dimension]![found[group]!]!,
+  }
 }

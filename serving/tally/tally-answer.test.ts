@@ -209,6 +209,34 @@ test.each(['timed', 'trend'])(
   },
 )
 
+test('the first rows of each combination of `per` are the engine’s, also where there are many others', async () => {
+  const view = views.get('timed')!
+  const sold = fc.record({
+    shop: fc.constantFrom('a', 'b', 'c', 'd', null),
+    floor: fc.nat(24),
+    open: fc.boolean(),
+    amount: fc.oneof({ weight: 3, arbitrary: fc.nat(6) }, { weight: 1, arbitrary: fc.constant(null) }),
+  })
+  const asked = fc.record({
+    by: fc.constantFrom('total', 'top', 'mean', 'n'),
+    direction: fc.constantFrom('asc' as const, 'desc' as const),
+    per: fc.constantFrom(['shop'], ['open'], ['shop', 'open'], ['open', 'shop']),
+    limit: fc.integer({ min: 1, max: 4 }),
+    filters: fc.constantFrom([], [{ dimension: 'floor', operator: 'gt' as const, values: ['2'] }]),
+  })
+  const check = fc.asyncProperty(fc.array(sold, { minLength: 60, maxLength: 250 }), asked, async (sales, query) => {
+    const pieces = [sales.map((sale, index) => ({ ...event(index, index), ...sale }))]
+    const { by, direction, ...rest } = query
+    const asked = { dimensions: ['shop', 'floor', 'open'], measures: ['n', 'total', 'top', 'mean'] }
+    const plan = planQuery(view, { dataset: 'sales', view: 'timed', ...asked, order: [{ by, direction }], ...rest })
+    const tally = await tallyOf(view, pieces)
+    const tallied = tallyPlan(plan, wholeShape(view))!
+    const found = tallyAnswer(tallied, tally, { snapshot, dictionaries }, { nowMs: NOW })
+    expect(found!.rowsJson).toBe((await engineAnswer(view, pieces, plan)).rowsJson)
+  })
+  await fc.assert(check, { numRuns: 25 })
+})
+
 test('a group without a value is among those asked for, also where its measures are read in a second pass', async () => {
   const pieces: Row[][] = [
     [

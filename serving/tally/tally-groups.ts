@@ -14,8 +14,8 @@ const NUMBERS_MAX = 2 ** 19
 
 interface GroupRows {
   readonly seen: Uint8Array
-  /** of the needed fields, by group */
-  readonly columns: TallyColumns
+  /** of the needed fields, by group; to be given back */
+  readonly columns: readonly Float64Array[]
 }
 
 /** The merged rows in the range that the filters and `having` let through; null: only the engine can tell. */
@@ -25,9 +25,10 @@ export function talliedRows(plan: TallyPlan, tally: ViewTally, range: AnswerRang
   if (!isWithin(plan, tally, range, groups)) return null
   const rows: TallyRow[] = []
   for (const [bucket, { seen, columns }] of grouped(plan, tally, range, groups)) {
-    const isWanted = wantedGroups(plan, tally, seen, columns)
+    const isWanted = wantedGroups(plan, tally, groups, seen, columns)
     for (let group = 0; group < seen.length; group++)
       if (seen[group] !== 0 && isWanted(group)) rows.push(rowOf(plan, tally, groups, columns, bucket, group))
+    tally.spare.give(columns.filter((column) => column !== undefined))
   }
   if (!countSets(plan, tally, range, { rows, groups }, plan.sets.ranking)) return null
   return { rows: rows.filter(plan.holds), groups }
@@ -67,21 +68,68 @@ function rowOf(
 function wantedGroups(
   plan: TallyPlan,
   { shape }: ViewTally,
+  groups: PassedGroups,
   seen: Uint8Array,
   columns: TallyColumns,
 ): (group: number) => boolean {
   const [first] = plan.order
-  const most = rowsShownMax(plan.plan) + 1
   const isRanked = first?.part.kind === 'measure' && shape.measures[first.part.index]!.set === null
-  const isWhole = plan.bucketMs === null && plan.per.length === 0 && !plan.restricts
-  if (!isRanked || !isWhole || most > seen.length / 2) return () => true
+  if (!isRanked || plan.bucketMs !== null || plan.restricts) return () => true
+  const most = plan.per.length === 0 ? rowsShownMax(plan.plan) + 1 : plan.plan.limit
+  if (most > seen.length / 2) return () => true
   const measure = shape.measures[first.part.index]!
   const values = new Float64Array(seen.length).fill(Number.NaN)
   for (let group = 0; group < values.length; group++)
     if (seen[group] !== 0) values[group] = measureValue(measure, columns, group)
-  const last = nthBest(values, most, first.sign)
+  const { numbers, count } = combinations(plan, groups)
+  const last = lastWithin(values, numbers, count, most, first.sign)
   // Missing values come last, and are shown where there are too few others.
-  return Number.isNaN(last) ? () => true : (group) => first.sign * (values[group]! - last) <= 0
+  return (group) => {
+    const own = last[numbers[group]!]!
+    return Number.isNaN(own) || first.sign * (values[group]! - own) <= 0
+  }
+}
+
+/** By group, the number of its combination of the values that `per` names; without `per` there is one for all. */
+function combinations(
+  { per }: TallyPlan,
+  groups: PassedGroups,
+): { readonly numbers: Int32Array; readonly count: number } {
+  const numbers = new Int32Array(groups.count)
+  let count = 1
+  for (const dimension of per) {
+    const found = new Map<number, number>()
+    for (let group = 0; group < numbers.length; group++) {
+      // A tally has at most a few million keys, so the pair is a safe integer.
+      const pair = groups.placeOf(dimension, group) * count + numbers[group]!
+      let number = found.get(pair)
+      if (number === undefined) {
+        number = found.size
+        found.set(pair, number)
+      }
+      numbers[group] = number
+    }
+    count = found.size
+  }
+  return { numbers, count }
+}
+
+/** By combination, its value at a place in the order; NaN: it has too few. */
+function lastWithin(values: Float64Array, of: Int32Array, count: number, place: number, sign: 1 | -1): Float64Array {
+  const last = new Float64Array(count).fill(Number.NaN)
+  if (count === 1) return last.fill(nthBest(values, place, sign))
+  const ends = new Int32Array(count + 1)
+  for (let group = 0; group < values.length; group++) if (!Number.isNaN(values[group]!)) ends[of[group]! + 1]!++
+  for (let number = 0; number < count; number++) ends[number + 1]! += ends[number]!
+  const next = ends.slice()
+  const ordered = new Float64Array(ends[count]!)
+  for (let group = 0; group < values.length; group++)
+    if (!Number.isNaN(values[group]!)) ordered[next[of[group]!]!++] = values[group]!
+  for (let number = 0; number < count; number++) {
+    const own = ordered.subarray(ends[number]!, ends[number + 1]!)
+    if (own.length >= place) last[number] = nthBest(own, place, sign)
+  }
+  return last
 }
 
 function grouped(
@@ -93,7 +141,7 @@ function grouped(
   const { bucketMs, fields } = plan
   if (bucketMs === null) {
     const merged = tally.merged(range)
-    const all = emptyGroups(plan, groups)
+    const all = emptyGroups(plan, tally, groups)
     addRows(plan, all, groups, { keys: merged.keys, columns: merged.columnsOf(fields), count: merged.keys.length })
     return new Map([[0, all]])
   }
@@ -102,7 +150,7 @@ function grouped(
     const bucket = Math.floor(pane / bucketMs) * bucketMs
     let own = buckets.get(bucket)
     if (own === undefined) {
-      own = emptyGroups(plan, groups)
+      own = emptyGroups(plan, tally, groups)
       buckets.set(bucket, own)
     }
     addRows(plan, own, groups, rows)
@@ -110,10 +158,9 @@ function grouped(
   return buckets
 }
 
-function emptyGroups({ fields }: TallyPlan, { count }: PassedGroups): GroupRows {
+function emptyGroups({ fields }: TallyPlan, { spare }: ViewTally, { count }: PassedGroups): GroupRows {
   const columns: Float64Array[] = []
-  for (const field of fields)
-    for (const column of field.columns) columns[column] = new Float64Array(count).fill(Number.NaN)
+  for (const field of fields) for (const column of field.columns) columns[column] = spare.take(count)
   return { seen: new Uint8Array(count), columns }
 }
 

@@ -6,6 +6,7 @@ import type { EngineChunk } from '#storage/engine/engine-chunk.ts'
 import type { AnswerRange } from '../answers/answer-meta.ts'
 import type { HeldColumn } from './held-measures.ts'
 import { MergedRows } from './merged-rows.ts'
+import { SpareColumns } from './spare-columns.ts'
 import { NotTalliedError, TallyKeys } from './tally-keys.ts'
 import { type ReadRows, TallyReader } from './tally-reader.ts'
 import { type PaneRows, TallyRows } from './tally-rows.ts'
@@ -61,6 +62,8 @@ export class ViewTally {
   #pending = new Map<number, TallyRows>()
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
+  /** of merged rows, and of the groups of one answer */
+  readonly spare = new SpareColumns()
   #fault: string | null = null
   #ends = false
   #sinceMs: number
@@ -134,9 +137,9 @@ export class ViewTally {
     const name = `${range.fromMs} ${range.toMs}`
     let merged = this.#merged.get(name)
     if (merged !== undefined) return merged
-    if (this.#merged.size >= MERGED_MAX) this.#merged.clear()
+    if (this.#merged.size >= MERGED_MAX) this.#forgetMerged()
     const panes = [...this.panesWithin(range)].map(([, rows]) => rows)
-    merged = new MergedRows(panes, this.keys.count)
+    merged = new MergedRows(panes, this.keys.count, this.spare)
     this.#merged.set(name, merged)
     return merged
   }
@@ -178,7 +181,7 @@ export class ViewTally {
     const changes = this.#changes
     this.#changes = []
     this.#pending = new Map()
-    if (changes.length > 0) this.#merged.clear()
+    if (changes.length > 0) this.#forgetMerged()
     for (const change of changes) change()
     return this.#fault === null
   }
@@ -206,6 +209,11 @@ export class ViewTally {
     }
   }
 
+  #forgetMerged(): void {
+    for (const merged of this.#merged.values()) merged.release()
+    this.#merged.clear()
+  }
+
   get #rows(): number {
     return this.sources().reduce((sum, { rows }) => sum + rows, 0)
   }
@@ -227,7 +235,7 @@ export class ViewTally {
     for (const [place, own] of [...this.texts, ...this.sets]) {
       if (!all && !own.isDue) continue
       own.forgetOthers(this.#column(place))
-      this.#merged.clear()
+      this.#forgetMerged()
     }
   }
 
@@ -249,7 +257,7 @@ export class ViewTally {
     }
     const most = firstPane(QUERIED_SHARE)
     this.#sinceMs = Math.min(firstPane(KEPT_SHARE), ...queriedFromMs.filter((fromMs) => fromMs >= most))
-    this.#merged.clear()
+    this.#forgetMerged()
     for (const source of this.sources()) source.forgetBefore(this.#sinceMs)
     this.#forgetNumbers(true)
     const keysMax = KEYS_PER_ROW * this.#limits.tallyRowsMax
