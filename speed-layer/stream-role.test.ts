@@ -4,6 +4,7 @@ import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { compileDataset } from '#core/compile-dataset.ts'
 import { quoteText } from '#core/sql-names.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
+import { until } from '#tests/until.ts'
 import { append, line, StreamRoleFixture } from './stream-role-fixture.ts'
 
 let fixture: StreamRoleFixture
@@ -48,6 +49,34 @@ test('what is folded is flushed, what closes is in the lake, what cannot be used
   expect(rows.map((row) => [JSON.stringify([row.pane, row.page]), row.clicks__n]).sort()).toEqual(
     [...naive].map(([key, group]) => [key, group.length]).sort(),
   )
+})
+
+test('what comes slowly is left to gather, and read as soon as there is enough of it', async () => {
+  const reads: number[] = []
+  const parts = await fixture.parts(
+    { flushEveryMs: 60_000, segmentRecordsMax: 5_010 },
+    {
+      log: {
+        read: async (partition, from, limits) => {
+          const batch = await parts.log.read(partition, from, limits)
+          if (batch !== null) reads.push(batch.count)
+          return batch
+        },
+      },
+    },
+  )
+  const { log, role, seen } = parts
+  const texts = Array.from({ length: 5_010 }, (_, id) => line(id, 'a'))
+  await append(log, 0, texts.slice(0, 10))
+  await role.start()
+  await until('the first are read', () => reads.length > 0)
+  const closed = seen('segment-closed')
+  await append(log, 0, texts.slice(10, 4_000))
+  await append(log, 0, texts.slice(4_000))
+  // The next flush is a minute away.
+  await closed
+  await role.stop()
+  expect(reads).toEqual([10, 5_000])
 })
 
 test('a new owner starts at the last manifest and replays what was open', async () => {
