@@ -107,7 +107,8 @@ export class LogWatch {
       // Also where the log ends earlier, or cannot be read: whoever reads it finds out why.
       const at = ends?.[partition]
       const moved = at === undefined || (enough === null ? at !== from : at < from || at >= enough)
-      came ||= moved
+      // Who lets records gather is in no hurry.
+      came ||= moved && enough === null
       if (moved || nowMs >= untilMs) end(moved)
     }
     return came
