@@ -14,7 +14,7 @@ export class MergedRows {
   readonly #columns: Float64Array[] = []
   readonly #spare: SpareColumns
 
-  /** @param keyCount how many keys there are; @param spare has the columns */
+  /** @param keyCount how many keys there are; @param spare the pool that the columns are taken from */
   constructor(panes: readonly PaneRows[], keyCount: number, spare: SpareColumns) {
     this.#spare = spare
     const [keys, slots] = [new Int32Array(keyCount), new Int32Array(keyCount)]
@@ -38,10 +38,9 @@ export class MergedRows {
     return this.#columns
   }
 
-  /** Gives the columns back: nothing may read them any more. */
+  /** Returns the columns to the pool: nothing may read them afterwards. */
   release(): void {
-    // Some places may be empty.
-    this.#spare.give(this.#columns.filter((column) => column !== undefined))
+    this.#spare.give(this.#columns)
     this.#columns.length = 0
     this.#merged.clear()
   }

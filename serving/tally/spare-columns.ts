@@ -1,43 +1,63 @@
 /**
- * Columns of numbers that are used again, once what they held is no longer read. V8 counts the memory behind typed arrays and collects its
- * whole heap for it again and again, on all of its threads, although no such array lives longer than one answer or one moment.
+ * A pool of number columns. Columns of one answer, or of one moment, live briefly, but V8 counts the memory behind typed arrays and
+ * keeps starting collections of its whole heap for it, on all of its threads.
  */
 
-/** columns that are kept for the next use */
-const KEPT_MAX = 64
-/** A column that has more room than this multiple of what is wanted is left for a larger one. */
+/** bytes that the pool holds */
+const HELD_BYTES_MAX = 8 * 1024 * 1024
+/** A buffer that is larger than this multiple of what is needed stays in the pool, for a larger column. */
 const ROOM_MAX = 4
-/** room beyond what is wanted, for a use that needs a little more */
-const SPARE_SHARE = 1.25
+/** Buffers are made larger than needed, so that they also fit columns that have grown a little. */
+const GROWTH = 1.25
 
 /**
  * ```ts
  * const spare = new SpareColumns()
  * const column = spare.take(2) // Float64Array [NaN, NaN]
  * spare.give([column])
- * spare.take(2) // has the same memory, filled with NaN
+ * spare.take(2) // reuses the memory, filled with NaN
  * ```
  */
 export class SpareColumns {
+  readonly #bytesMax: number
+  /** least recently returned first */
   readonly #free: ArrayBufferLike[] = []
+  #bytes = 0
 
-  /** A column of this length, all NaN. Only whoever takes it may use it until it is given back. */
+  /** @param bytesMax default 8 MiB */
+  constructor(bytesMax = HELD_BYTES_MAX) {
+    this.#bytesMax = bytesMax
+  }
+
+  /** bytes in the pool */
+  get bytes(): number {
+    return this.#bytes
+  }
+
+  /** A column of this length, filled with NaN. */
   take(length: number): Float64Array {
     const bytes = length * Float64Array.BYTES_PER_ELEMENT
     const found = this.#free.findIndex(({ byteLength }) => byteLength >= bytes && byteLength <= ROOM_MAX * bytes)
-    const [buffer] = found < 0 ? [roomFor(length)] : this.#free.splice(found, 1)
-    return new Float64Array(buffer!, 0, length).fill(Number.NaN)
+    return new Float64Array(found < 0 ? bufferFor(length) : this.#remove(found), 0, length).fill(Number.NaN)
   }
 
-  /** Gives columns back that were taken here. They must not be used afterwards. */
-  give(columns: Iterable<Float64Array>): void {
-    for (const { buffer } of columns) {
-      if (this.#free.length >= KEPT_MAX) this.#free.shift()
+  /** Returns columns to the pool. They must not be used afterwards. @param columns that were taken from it; it may have holes */
+  give(columns: readonly Float64Array[]): void {
+    // Unlike for…of, forEach skips holes.
+    columns.forEach(({ buffer }) => {
       this.#free.push(buffer)
-    }
+      this.#bytes += buffer.byteLength
+    })
+    while (this.#bytes > this.#bytesMax) this.#remove(0)
+  }
+
+  #remove(index: number): ArrayBufferLike {
+    const [buffer] = this.#free.splice(index, 1)
+    this.#bytes -= buffer!.byteLength
+    return buffer!
   }
 }
 
-function roomFor(length: number): ArrayBuffer {
-  return new ArrayBuffer(Math.ceil(length * SPARE_SHARE) * Float64Array.BYTES_PER_ELEMENT)
+function bufferFor(length: number): ArrayBuffer {
+  return new ArrayBuffer(Math.ceil(length * GROWTH) * Float64Array.BYTES_PER_ELEMENT)
 }

@@ -14,7 +14,7 @@ const NUMBERS_MAX = 2 ** 19
 
 interface GroupRows {
   readonly seen: Uint8Array
-  /** of the needed fields, by group; to be given back */
+  /** of the needed fields, by group; from the tally's pool */
   readonly columns: readonly Float64Array[]
 }
 
@@ -28,7 +28,7 @@ export function talliedRows(plan: TallyPlan, tally: ViewTally, range: AnswerRang
     const isWanted = wantedGroups(plan, tally, groups, seen, columns)
     for (let group = 0; group < seen.length; group++)
       if (seen[group] !== 0 && isWanted(group)) rows.push(rowOf(plan, tally, groups, columns, bucket, group))
-    tally.spare.give(columns.filter((column) => column !== undefined))
+    tally.spare.give(columns)
   }
   if (!countSets(plan, tally, range, { rows, groups }, plan.sets.ranking)) return null
   return { rows: rows.filter(plan.holds), groups }

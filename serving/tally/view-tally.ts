@@ -62,7 +62,7 @@ export class ViewTally {
   #pending = new Map<number, TallyRows>()
   /** by range */
   readonly #merged = new Map<string, MergedRows>()
-  /** of merged rows, and of the groups of one answer */
+  /** pool for columns of merged rows, and of the groups of one answer */
   readonly spare = new SpareColumns()
   #fault: string | null = null
   #ends = false
