@@ -172,7 +172,7 @@ test('states of one file are merged and removed once as much is old as is kept, 
   // Three days are kept, and a part of the present hour: with the fourth day, as much is old, and both files are written again.
   expect([Math.max(...sizes) > 2, Math.max(...sizes) <= 4]).toEqual([true, true])
   expect(rewritten.slice(0, 2)).toEqual([3, 3])
-  // Four days later again. Sizes of files can lead to that a day earlier, and these differ by a few bytes from run to run.
+  // Again four days later, or one day earlier if file sizes cause a merge: they differ by a few bytes between runs.
   expect(rewritten).toHaveLength(4)
   expect(Math.min(...rewritten.slice(2))).toBeGreaterThanOrEqual(6)
 })

@@ -67,7 +67,7 @@ test('records gather until there are enough, or the time is over', async () => {
   await vi.advanceTimersByTimeAsync(4_999)
   expect(said).toEqual([])
   await vi.advanceTimersByTimeAsync(1)
-  // At its time, not at the next look.
+  // On time, not at the next read of the ends.
   expect(said).toEqual([['few', false]])
   ends[1] = 110
   await vi.advanceTimersByTimeAsync(250)
@@ -75,7 +75,7 @@ test('records gather until there are enough, or the time is over', async () => {
     ['few', false],
     ['many', true],
   ])
-  // Where the log went back, or cannot be read, whoever reads it finds out why.
+  // If the log ends earlier, the owner reads it and reports why.
   gather('less', 1, 60_000)
   ends[1] = 9
   await vi.advanceTimersByTimeAsync(250)

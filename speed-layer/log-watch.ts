@@ -1,6 +1,6 @@
 /**
- * Waits for new records of all partitions together, or for enough of them: one look at the log at a time, whatever their number, and rarer
- * ones while no wait ends. A log that cannot tell the ends of all partitions at once is not looked at here: its waits only become longer.
+ * Waits for new records, or for enough of them, of all partitions with one read of the log's ends at a time; reads become rarer while nothing
+ * arrives. A log that cannot report the ends of all partitions at once is not read here: its waits only become longer.
  */
 import { endsWithin } from '#core/ends-within.ts'
 import type { Offset } from '#core/offsets.ts'
@@ -10,7 +10,7 @@ import type { StreamLimits } from './stream-limits.ts'
 interface Waiting {
   readonly partition: number
   readonly from: Offset
-  /** where the log has to end at least; null: anywhere but at `from` */
+  /** the wait ends when the log reaches this offset; null: when it ends anywhere but at `from` */
   readonly enough: Offset | null
   readonly untilMs: number
   readonly end: (moved: boolean) => void
@@ -47,14 +47,14 @@ export class LogWatch {
   }
 
   /**
-   * Lets records of a partition gather: resolves when there are enough, after `msMax`, or when the signal is aborted.
+   * Waits until a partition has this many unread records, for `msMax` at most, or until the signal is aborted.
    * @param from end of what was read of the partition
-   * @returns false: there are not enough yet
+   * @returns false: it has fewer
    */
   gather(partition: number, from: Offset, records: number, msMax: number, lost: AbortSignal): Promise<boolean> {
     return unlessLost(lost, async ({ promise, resolve: end }) => {
       const isSeen = this.#log.ends !== undefined
-      // What the log holds then is not known.
+      // Without its ends, the log has to be read to find out.
       const timer = setTimeout(() => end(!isSeen), msMax)
       try {
         if (!isSeen) return await promise
@@ -107,7 +107,7 @@ export class LogWatch {
       // Also where the log ends earlier, or cannot be read: whoever reads it finds out why.
       const at = ends?.[partition]
       const moved = at === undefined || (enough === null ? at !== from : at < from || at >= enough)
-      // Who lets records gather is in no hurry.
+      // Records that gather do not make the next reads more frequent.
       came ||= moved && enough === null
       if (moved || nowMs >= untilMs) end(moved)
     }
@@ -120,7 +120,7 @@ export class LogWatch {
   }
 }
 
-/** Runs a wait that is told to end, with `true`, when the signal is aborted. */
+/** Runs a wait, and ends it with `true` when the signal is aborted. */
 async function unlessLost(
   lost: AbortSignal,
   wait: (ended: PromiseWithResolvers<boolean>) => Promise<boolean>,

@@ -100,7 +100,7 @@ test('an owner that keeps up lets what comes slowly gather, until a flush or the
     await owner.fill()
     return owner.readDueInMs
   }
-  // What came during the flush first. Then ten a second, which wait for the flush; 4,000 a second, until 5,000 are there; and many more.
+  // First, what arrived during the flush. Then ten a second, which wait for the next flush; 4,000 a second, until 5,000 are there; and many more.
   await dueAfter(1)
   expect(await dueAfter(10)).toBe(owner.flushDueInMs)
   expect([await dueAfter(4_000), await dueAfter(20_000)]).toEqual([1_250, 350])

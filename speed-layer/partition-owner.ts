@@ -210,8 +210,8 @@ export class PartitionOwner {
   }
 
   /**
-   * When to read on at the latest, for an owner that keeps up. Nobody sees what is folded before the next flush, and a small micro-batch
-   * costs nearly as much as a large one: what comes slowly is left to gather.
+   * When to read on at the latest, for an owner that keeps up. Folded records become visible with the next flush, and a small micro-batch
+   * costs nearly as much as a large one, so records that arrive slowly are read together.
    */
   get readDueInMs(): number {
     const { flushEveryMs } = this.#parts.limits

@@ -274,7 +274,7 @@ export class StreamRole {
     await this.#observe(partition, owner)
   }
 
-  /** Lets records gather until they are to be read, or the segment is to close: other partitions' segments can make it close at any time. */
+  /** Waits until the owner is due to read or to close its segment, which segments of other partitions can cause at any time. */
   async #gather(partition: number, owner: PartitionOwner, lost: AbortSignal): Promise<void> {
     for (let leftMs = owner.readDueInMs; leftMs > 0 && !owner.closeDue; leftMs = owner.readDueInMs) {
       const msMax = Math.min(leftMs, LOOK_AGAIN_MS)

@@ -72,8 +72,8 @@ export interface AnswerMeta {
   /** age of `asOf`; negative: it is dated in the future, because this machine's clock was set back or another one's is ahead */
   readonly freshnessMs: number | null
   /**
-   * events that the log held at `asOf` or later and the answer does not count yet: 0 where it counts all that were there at `asOf`; null where
-   * the log is not at hand
+   * number of events that the log held at `asOf` or later and that the answer does not count yet; 0: it counts all events that the log held
+   * at `asOf`; null: the log is not available
    */
   readonly behind: number | null
   /**
