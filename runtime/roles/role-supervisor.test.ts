@@ -1,7 +1,7 @@
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import type { PlatformEvent } from '#telemetry/emit.ts'
 import { loadConfiguration } from '../settings/configuration.ts'
 import { RoleSupervisor } from './role-supervisor.ts'
@@ -15,6 +15,7 @@ interface Supervised {
 
 async function supervise(script: string, runsIn: 'thread' | 'process'): Promise<Supervised> {
   const scratchFolder = mkdtempSync(join(tmpdir(), 'watershed-role-'))
+  onTestFinished(() => rmSync(scratchFolder, { recursive: true }))
   writeFileSync(join(scratchFolder, 'script'), script)
   const events: PlatformEvent[] = []
   const waiting = new Map<string, (event: PlatformEvent) => void>()

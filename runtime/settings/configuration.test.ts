@@ -1,13 +1,15 @@
-import { mkdtemp, readFile, writeFile } from 'node:fs/promises'
+import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join, resolve } from 'node:path'
-import { describe, expect, test } from 'vitest'
+import { describe, expect, onTestFinished, test } from 'vitest'
 import { loadConfiguration, settingsInForce } from './configuration.ts'
 import { secretsOf } from './secrets.ts'
 import { ALL_SETTINGS, variableOf } from './setting-names.ts'
 
 async function fileWith(text: string, name = 'watershed.json'): Promise<string> {
-  const file = join(await mkdtemp(join(tmpdir(), 'watershed-configuration-')), name)
+  const folder = await mkdtemp(join(tmpdir(), 'watershed-configuration-'))
+  onTestFinished(() => rm(folder, { recursive: true }))
+  const file = join(folder, name)
   await writeFile(file, text)
   return file
 }

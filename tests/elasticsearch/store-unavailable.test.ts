@@ -9,7 +9,7 @@ import { LiveAnswers } from '#serving/live/live-answers.ts'
 import { LiveDataset } from '#serving/live/live-dataset.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { EventLog } from '#storage/log/event-log.ts'
-import { ofToday } from '../by-day.ts'
+import { FILE_DAYS, ofToday } from '../by-day.ts'
 import { type ElasticsearchServer, elasticsearchMissing, startElasticsearch } from '../servers/elasticsearch-server.ts'
 import { until } from '../until.ts'
 import { RsvpSite } from './rsvp-site.ts'
@@ -99,7 +99,7 @@ describe.skipIf(missing !== null)('answers without the speed store on a real ser
   const killed: Fault = ['killed', () => server.kill9(), () => server.restart()]
   const frozen: Fault = ['frozen', () => server.pause(), () => server.resume()]
 
-  test.each(ofToday('faults of the store under answers from stores', [killed, frozen]))(
+  test.each(ofToday('faults of the store under answers from stores', [killed, frozen], FILE_DAYS))(
     '%s: closed segments are counted, and everything when it is back',
     async (_name, end, begin) => {
       expect((await ask()).meta).toMatchObject({ behind: 0, liveMissing: null })
@@ -115,7 +115,7 @@ describe.skipIf(missing !== null)('answers without the speed store on a real ser
     SERVER_MS_MAX,
   )
 
-  test.each(ofToday('faults of the store under resident answers', [frozen, killed]))(
+  test.each(ofToday('faults of the store under resident answers', [frozen, killed], FILE_DAYS))(
     '%s: resident answers count everything all the time',
     async (_name, end, begin) => {
       const folder = mkdtempSync(join(tmpdir(), 'watershed-resident-'))

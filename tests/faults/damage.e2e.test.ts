@@ -5,7 +5,6 @@ import { join } from 'node:path'
 import { afterAll, beforeAll, expect, test } from 'vitest'
 import { manifestFiles } from '#storage/lake/local/manifest-files-fixture.ts'
 import { manifestPath } from '#storage/lake/manifest-names.ts'
-import { ofToday } from '../by-day.ts'
 import { until } from '../until.ts'
 import { byTopic, DATASET, linesOf, type Note, notes, notesDefinition } from './notes.ts'
 import { type Answer, type Ran, RunningPlatform, watershed } from './watershed.ts'
@@ -154,7 +153,7 @@ const DAMAGES: readonly Damage[] = [
   },
 ]
 
-test.each(ofToday('kinds of damage', DAMAGES))('$name', async ({ file, harm, refused, says, name }) => {
+test.each(DAMAGES)('$name', async ({ file, harm, refused, says, name }) => {
   const data = join(folder, name.replaceAll(' ', '-'))
   await cp(whole, data, { recursive: true })
   const path = await fileWith(data, file)

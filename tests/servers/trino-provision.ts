@@ -8,6 +8,15 @@ import { findJdk } from './find-jdk.ts'
 
 /** the newest one whose server is on Maven Central; the same as in docker-compose.yml */
 export const TRINO_VERSION = '476'
+/** test files that need it */
+export const TRINO_FILES = [
+  'batch-layer/trino-recount.test.ts',
+  'storage/trino/trino-client.test.ts',
+  'tests/open-tables/trino.test.ts',
+  'tests/trino-engine.e2e.test.ts',
+  'tests/trino/expressions.test.ts',
+  'tests/trino/moments.test.ts',
+]
 const JDK_MAJOR_MIN = 24
 const NAME = `trino-server-${TRINO_VERSION}`
 /** delta-lake: the tables of a lake; exchange-filesystem: keeps what tasks have computed when a worker dies; memory: tables of a test */

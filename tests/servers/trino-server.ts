@@ -11,7 +11,7 @@ import { TrinoClient } from '#storage/trino/trino-client.ts'
 import { until } from '../until.ts'
 import { freePorts } from './free-ports.ts'
 import { mustRun } from './must-run.ts'
-import { TRINO_VERSION, trinoDistribution, trinoMissing } from './trino-provision.ts'
+import { provisionTrino, TRINO_VERSION, trinoMissing } from './trino-provision.ts'
 
 const START_MS_MAX = 200_000
 const STOP_MS_MAX = 20_000
@@ -67,7 +67,7 @@ export async function sharedTrino(): Promise<string> {
 
 /** Starts one and waits until it answers. @throws when something is missing, or with what it wrote when it did not start */
 export async function startTrino(options: TrinoOptions = {}): Promise<TrinoServer> {
-  const { home, javaHome } = trinoDistribution()
+  const { home, javaHome } = await provisionTrino()
   const folder = mkdtempSync(join(tmpdir(), 'watershed-trino-'))
   const [port] = (await freePorts(1)) as [number]
   const url = `http://127.0.0.1:${port}`

@@ -1,7 +1,7 @@
 /** The speed store's contract, and what happens under faults, on a real Elasticsearch. */
 import { afterAll, afterEach, beforeAll, describe, expect, test } from 'vitest'
 import { ElasticsearchError } from '#storage/elasticsearch/elasticsearch-error.ts'
-import { ofToday } from '#tests/by-day.ts'
+import { FILE_DAYS, ofToday } from '#tests/by-day.ts'
 import {
   type ElasticsearchServer,
   elasticsearchMissing,
@@ -19,7 +19,7 @@ const missing = await elasticsearchMissing()
 const SERVER_MS_MAX = 300_000
 const START = new Map([[0, 0]])
 /** each starts a server of its own, or again */
-const STARTING = ofToday('tests that start an Elasticsearch of their own', ['killed', 'secured'])
+const STARTING = ofToday('tests that start an Elasticsearch of their own', ['killed', 'secured'], FILE_DAYS)
 
 describe.skipIf(missing !== null)('on a real server', () => {
   let server: ElasticsearchServer
