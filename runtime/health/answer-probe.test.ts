@@ -41,6 +41,14 @@ test('tells why it is not, and does not wait for a store that does not answer', 
   ])
 })
 
+test('a view that could not be answered is told, and the others are served', async () => {
+  const [part] = await new AnswerProbe([{ ...probed(served), failing: new Map([['by_kind', 'x is damaged']]) }]).look()
+  expect(part).toMatchObject({
+    ready: true,
+    detail: expect.stringContaining("; view 'by_kind' could not be answered when last asked for: x is damaged"),
+  })
+})
+
 test('many probes at once are one look', async () => {
   let looks = 0
   const counting: ProbedDataset = {

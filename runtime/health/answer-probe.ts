@@ -13,6 +13,8 @@ export interface ProbedDataset {
   readonly name: string
   /** of the moment that a query would be answered from. @throws why it cannot be answered */
   snapshot(): Promise<Pick<Snapshot, 'generation' | 'partitions'>>
+  /** why views could not be answered when they were last asked for, by name */
+  readonly failing?: ReadonlyMap<string, string>
 }
 
 export interface AnswerProbeOptions {
@@ -51,7 +53,7 @@ export class AnswerProbe {
       const behind = partitions.reduce<number | null>((sum, one) => addKnown(sum, one.behind), 0)
       const lag =
         behind === null ? 'the log is unavailable, so the lag is not known' : `${behind} events behind the log`
-      const detail = `generation ${generation?.id ?? 'none'}, ${lag}`
+      const detail = `generation ${generation?.id ?? 'none'}, ${lag}${failingText(dataset.failing)}`
       return { name, ready: true, state: 'running', detail }
     } catch (error) {
       return { name, ready: false, state: 'failing', detail: (error as Error).message }
@@ -63,4 +65,11 @@ export class AnswerProbe {
 
 function addKnown(sum: number | null, more: number | null): number | null {
   return sum === null || more === null ? null : sum + more
+}
+
+/** The other views are answered, so that it is no reason to send no queries. */
+function failingText(failing: ReadonlyMap<string, string> = new Map()): string {
+  return [...failing]
+    .map(([view, why]) => `; view '${view}' could not be answered when last asked for: ${why}`)
+    .join('')
 }

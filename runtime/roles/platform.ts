@@ -179,7 +179,7 @@ export class Platform {
     if (intake && this.#readsSources) await this.#startRole('sources', 'thread')
     signal.throwIfAborted()
     const [warm] = await Promise.all([
-      warmUpViews(this.#live, signal),
+      warmUpViews(this.#live, signal, this.#emit),
       ...threads.map((name) => this.#startRole(name, 'thread')),
       ...processes.map((name) => this.#startRole(name, 'process')),
     ])

@@ -1,26 +1,37 @@
 /**
  * Warm-up of a process that answers queries. Most of the cost of a first answer is compilation, planning and filling caches, so it is paid
- * before the process reports its address. A failure is not reported: the next query of the same kind fails with it.
+ * before the process reports its address.
  */
 import { get as httpGet } from 'node:http'
 import { get as httpsGet } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import type { LiveAnswers } from '#serving/live/live-answers.ts'
+import type { Emit } from '#telemetry/emit.ts'
 
 /** Time limit of each of the two steps. */
 const WARM_UP_MS_MAX = 2_000
 
 /**
- * Queries every view once.
+ * Queries every view once. A view that cannot be answered because files of the lake are damaged is told.
  * @returns path of one query per dataset that is fast now
  */
-export async function warmUpViews(live: readonly LiveAnswers[], signal: AbortSignal): Promise<readonly string[]> {
+export async function warmUpViews(
+  live: readonly LiveAnswers[],
+  signal: AbortSignal,
+  emit: Emit,
+): Promise<readonly string[]> {
   const limited = limit(signal)
   const warm = live.map(async (answers) => {
     const [view] = await answers.warmUp(limited)
+    for (const [failing, why] of answers.failing)
+      emit({ name: 'view-failing', level: 'error', dataset: answers.name, message: failingText(failing, why) })
     return view === undefined ? [] : [`/v1/datasets/${answers.name}/views/${view}`]
   })
   return (await Promise.all(warm)).flat()
+}
+
+function failingText(view: string, why: string): string {
+  return `view '${view}' cannot be answered: ${why}`
 }
 
 export interface Listener extends AddressInfo {

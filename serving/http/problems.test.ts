@@ -33,6 +33,12 @@ test.each([
   expect(problemOfError(error)).toMatchObject({ type: `urn:watershed:problem:${type}`, status, detail: error.message })
 })
 
+test('a damaged file is not to be retried, an unavailable store is', () => {
+  const damaged = new LakeError('file-damaged', 'lake: x.parquet does not have its checksum')
+  const away = new LakeError('storage-unavailable', 'the object store does not answer')
+  expect([damaged, away].map((error) => problemOfError(error).retryable)).toEqual([false, true])
+})
+
 test('a fault of storage names the file, but not where it is', () => {
   const fault = new StorageFileError('/d/log/shop.sqlite', 'replaced', 'log /d/log/shop.sqlite: the file was deleted')
   expect(problemOfError(fault).detail).toBe('log shop.sqlite: the file was deleted')

@@ -128,6 +128,7 @@ export function problemOfError(error: unknown): Problem {
       'unsupported-type',
       'send application/json, application/x-ndjson, text/csv, application/vnd.apache.arrow.stream or application/cloudevents+json; GET /openapi.json lists all types',
     )
+  if (error instanceof LakeError) return problemOf('storage-fault', message, { retryable: error.retryable })
   if (isStorageFault(error)) return problemOf('storage-fault', message)
   if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return problemOf('bad-request', message)
   return problemOf('internal', 'see the server log for details')

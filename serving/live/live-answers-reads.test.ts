@@ -234,6 +234,21 @@ test('files that are gone before they are read are looked for anew, also while a
   expect(visits(await own.ask({ view: 'by_page' }))).toBe(100)
 })
 
+test('a view whose files are gone is known as failing, also from the warm-up, until it is answered', async () => {
+  await own.append(100)
+  await own.close()
+  own.vanishing = Number.POSITIVE_INFINITY
+  expect(await own.answers.warmUp(new AbortController().signal)).toEqual([])
+  const gone = 'a file of the test is gone'
+  expect(Object.fromEntries(own.answers.failing)).toEqual({ by_page: gone, trending: gone })
+  own.vanishing = 0
+  expect(visits(await own.ask({ view: 'by_page' }))).toBe(100)
+  expect([...own.answers.failing.keys()]).toEqual(['trending'])
+  // A question that no view answers is not a fault of one.
+  expect(() => own.answers.asked({ dataset: 'visits', view: 'by_page', measures: ['x'] })).toThrow()
+  expect([...own.answers.failing.keys()]).toEqual(['trending'])
+})
+
 test('rows of other panes and keys do not leave the scans', async () => {
   await own.append(600)
   await own.close()

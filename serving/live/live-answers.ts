@@ -18,6 +18,7 @@ import type { EventsDataset } from '../raw-events/events-page.ts'
 import { TalliedQuery } from '../tally/tally-plan.ts'
 import { AnswerCache, type KeptAnswer } from './answer-cache.ts'
 import { type AskedQuery, keyOf, windowOf } from './asked-query.ts'
+import { FailingViews } from './failing-views.ts'
 import type { LiveDataset } from './live-dataset.ts'
 import type { LiveLimits } from './live-limits.ts'
 import { ResidentAnswers } from './resident-answers.ts'
@@ -50,6 +51,7 @@ export class LiveAnswers {
   readonly #resident: ResidentAnswers
   readonly #cache: AnswerCache
   readonly #share: WorkShare
+  readonly #failing = new FailingViews()
   readonly #plans = new Map<string, AskedQuery>()
   #isExpecting = false
   readonly #flights = new Map<string, SharedWork<KeptAnswer>>()
@@ -74,6 +76,11 @@ export class LiveAnswers {
   /** of the dataset */
   get name(): string {
     return this.#live.served.dataset.name
+  }
+
+  /** Why views could not be answered when they were last asked for, by name: faults of the lake's files. */
+  get failing(): ReadonlyMap<string, string> {
+    return this.#failing.why
   }
 
   /** The moment that a query would be answered from now. @throws SnapshotError, LakeError */
@@ -214,7 +221,7 @@ export class LiveAnswers {
 
   /**
    * Answers a default query of each view and makes its tally, so that first queries do not pay for planning and compilation. Never throws.
-   * Skips views in large files, because a default query would read them completely.
+   * Skips views in large files, because a default query would read them completely. A view that fails is among `failing`.
    * @param signal stops it; work that has already started continues and serves the next query
    * @returns names of the views that are warm
    */
@@ -227,14 +234,14 @@ export class LiveAnswers {
       const warmed = this.#warmUp(view, signal).then((isWarm) => {
         if (isWarm && !signal.aborted) warm.push(view)
       })
-      // The next query of the view reports the error.
+      // A fault of the lake is kept; another one is reported to the next query of the view.
       await Promise.race([warmed.catch(() => {}), over])
     }
     return warm
   }
 
   async #warmUp(view: string, signal: AbortSignal): Promise<boolean> {
-    const head = await this.#live.head(view)
+    const head = await this.#failing.watch([view], () => this.#live.head(view))
     head.release()
     if (signal.aborted || head.inFiles().length > 0) return false
     const asked = this.asked({ dataset: this.name, view })
@@ -345,7 +352,8 @@ export class LiveAnswers {
   }
 
   async #compute(asked: AskedQuery, nowMs: number, signal: AbortSignal): Promise<KeptAnswer> {
-    const { kept, isFollowed } = await this.#resident.compute(asked, nowMs, signal)
+    const names = viewsOf(asked.plan).map(({ name }) => name)
+    const { kept, isFollowed } = await this.#failing.watch(names, () => this.#resident.compute(asked, nowMs, signal))
     if (isFollowed) this.#computed(asked, kept)
     else this.#count('computed')
     return kept
