@@ -122,7 +122,8 @@ export class FilesRun {
   async *#readFile(path: string): AsyncGenerator<SourceBatch> {
     const state = await stateOf(path)
     if (this.#settled.get(path) === state) return
-    const file = await open(path)
+    const file = await openListed(path)
+    if (file === null) return
     let isOpen = false
     try {
       const { size, mtimeMs: changedMs, ...stats } = await file.stat()
@@ -258,7 +259,8 @@ export class FilesRun {
       return await kept.close()
     }
     const mark = this.#marks.get(id)!
-    const file = await open(path)
+    const file = await openListed(path)
+    if (file === null) return
     const options = { path: mark.path!, format: this.#options.format ?? {}, limits: this.#limits }
     // It may have been renamed again since it was found.
     const isHere = idOf(await file.stat()) === id
@@ -312,6 +314,16 @@ export class FilesRun {
 }
 
 const isOld = (changedMs: number): boolean => Math.abs(Date.now() - changedMs) > CLOCK_STEP_MS
+
+/** null: it was renamed or removed since it was listed. The next round finds it where it is now. */
+async function openListed(path: string): Promise<FileHandle | null> {
+  try {
+    return await open(path)
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'ENOENT') return null
+    throw error
+  }
+}
 
 async function isAt(path: string | null, id: string): Promise<boolean> {
   const found = path === null ? null : await stat(path).catch(() => null)

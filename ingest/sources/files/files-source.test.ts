@@ -16,8 +16,9 @@ import fc from 'fast-check'
 import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { until } from '#tests/until.ts'
 import { ReplayPace } from '../../replay-pace.ts'
-import type { SourceCursor } from '../event-source.ts'
+import type { SourceBatch, SourceCursor } from '../event-source.ts'
 import type { FilesSourceOptions } from './files-options.ts'
+import { FilesRun } from './files-run.ts'
 import { FilesSource } from './files-source.ts'
 
 const LIMITS = { recordBytesMax: 1_000, batchRecordsMax: 3 }
@@ -323,6 +324,29 @@ test('a damaged file is read as far as possible and reported, and the others are
   const reading = await new Reading({ follow: false }).ended()
   expect(reading.records).toEqual(['{"a":1}', '{"a":2}'])
   expect(reading.faults).toEqual([expect.stringMatching(/unexpected end of file/)])
+})
+
+test('a file that is renamed or removed after it was listed is no fault', async () => {
+  writeFileSync(at('a.ndjson'), '{"a":1}\n')
+  writeFileSync(at('b.ndjson'), '{"a":2}\n')
+  writeFileSync(at('c.ndjson'), '{"a":3}\n')
+  const faults: string[] = []
+  const onFault = (path: string, { message }: Error): void => void faults.push(`${path}: ${message}`)
+  const run = new FilesRun({ paths: [folder], follow: true, onFault }, null, {
+    ...{ signal: new AbortController().signal, limits: LIMITS },
+    watch: { connected: () => {}, waiting: () => {} },
+  })
+  const records: string[] = []
+  const take = (batch: SourceBatch): unknown => records.push(...batch.records.map(String))
+  const round = run.round()
+  take((await round.next()).value!)
+  renameSync(at('b.ndjson'), at('d.ndjson'))
+  rmSync(at('c.ndjson'))
+  for await (const batch of round) take(batch)
+  expect([records, faults]).toEqual([['{"a":1}'], []])
+  for await (const batch of run.round()) take(batch)
+  expect([records, faults]).toEqual([['{"a":1}', '{"a":2}'], []])
+  await run.close()
 })
 
 test('bad records become lines that say why, and the others are taken', async () => {
