@@ -1,7 +1,9 @@
 /** The combinations of dimension values that a tally holds rows of, numbered. A value is what the engine's JSON of it says. */
 import type { SqlColumn } from '#core/compiled.ts'
+import { Combinations } from './combinations.ts'
 import { NUMBER_MAX } from './held-measures.ts'
 import { jsonText } from './json-text.ts'
+import { TextNumbers } from './text-numbers.ts'
 
 export type TallyValue = string | number | boolean | null
 
@@ -13,8 +15,10 @@ const ASCII = /^[\0-\x7f]*$/
 class Values {
   readonly #column: SqlColumn
   readonly #numbers = new Map<TallyValue, number>()
-  /** text → number of the value, to save parsing what was seen before */
-  readonly #texts = new Map<string | null, number>()
+  readonly #texts = new TextNumbers()
+  /** number of a text → number of its value */
+  readonly #ofText: number[] = []
+  #ofMissing: number | undefined
   readonly values: TallyValue[] = []
   /** as the engine writes them */
   readonly jsons: string[] = []
@@ -25,14 +29,26 @@ class Values {
     this.#column = column
   }
 
-  /** @throws NotTalliedError */
-  numberOf(text: string | null): number {
-    const known = this.#texts.get(text)
+  /** Of the text of so many bytes. @throws NotTalliedError */
+  numberOf(bytes: Uint8Array, from: number, length: number): number {
+    const text = this.#texts.numberOf(bytes, from, length)
+    const known = this.#ofText[text]
     if (known !== undefined) return known
+    const number = this.#numbered(this.#texts.text(text))
+    this.#ofText[text] = number
+    return number
+  }
+
+  numberOfMissing(): number {
+    this.#ofMissing ??= this.#numbered(null)
+    return this.#ofMissing
+  }
+
+  #numbered(text: string | null): number {
     const value = heldValue(text, this.#column)
-    const number = this.#numbers.get(value) ?? this.values.length
-    this.#texts.set(text, number)
-    if (number < this.values.length) return number
+    const known = this.#numbers.get(value)
+    if (known !== undefined) return known
+    const number = this.values.length
     this.#numbers.set(value, number)
     this.values.push(value)
     if (value !== null && !(typeof value === 'string' && ASCII.test(value))) this.isPlain = false
@@ -50,23 +66,13 @@ function heldValue(text: string | null, { name, type }: SqlColumn): TallyValue {
   return value
 }
 
-/** of a dimension, so that two of them make one exact number */
-const VALUES_MAX = 2 ** 26
-
-/** One name for each combination of values; a number where that is possible, which is found faster. */
-function nameOf(places: readonly number[]): number | string {
-  const [first = 0, second = 0] = places
-  if (places.length > 2 || first >= VALUES_MAX || second >= VALUES_MAX) return places.join()
-  return first * VALUES_MAX + second
-}
-
 /** Keys with the same values in some dimensions. */
 export interface KeyGroups {
   /** by key; there may be room for more keys */
   readonly ofKey: Int32Array
   readonly count: number
   /** by dimension, in the order that was asked for, and group: numbers of values */
-  readonly places: readonly (readonly number[])[]
+  readonly places: readonly Int32Array[]
 }
 
 /** sets of dimensions whose groups are kept; few are asked for again and again */
@@ -78,45 +84,42 @@ const FIRST_KEYS = 64
 /** The groups of one set of dimensions: what was numbered once stays, new keys are added. */
 class Grouping implements KeyGroups {
   ofKey = new Int32Array(FIRST_KEYS)
-  count = 0
-  readonly places: number[][]
-  readonly #dimensions: readonly (readonly number[])[]
-  readonly #numbers = new Map<number | string, number>()
+  readonly #dimensions: readonly number[]
+  readonly #groups: Combinations
   #keys = 0
 
-  /** @param dimensions by key: numbers of values */
-  constructor(dimensions: readonly (readonly number[])[]) {
+  constructor(dimensions: readonly number[]) {
     this.#dimensions = dimensions
-    this.places = dimensions.map(() => [])
+    this.#groups = new Combinations(dimensions.length)
   }
 
-  extendTo(keys: number): void {
-    if (keys > this.ofKey.length) {
+  get count(): number {
+    return this.#groups.count
+  }
+
+  get places(): readonly Int32Array[] {
+    return this.#groups.places
+  }
+
+  extendTo({ count, places }: Combinations): void {
+    if (count > this.ofKey.length) {
       const before = this.ofKey
-      this.ofKey = new Int32Array(2 * keys)
+      this.ofKey = new Int32Array(2 * count)
       this.ofKey.set(before)
     }
-    for (let key = this.#keys; key < keys; key++) {
-      const own = this.#dimensions.map((places) => places[key]!)
-      const name = nameOf(own)
-      let group = this.#numbers.get(name)
-      if (group === undefined) {
-        group = this.count++
-        this.#numbers.set(name, group)
-        for (const [index, place] of own.entries()) this.places[index]!.push(place)
-      }
-      this.ofKey[key] = group
+    const { wanted } = this.#groups
+    for (let key = this.#keys; key < count; key++) {
+      for (let at = 0; at < wanted.length; at++) wanted[at] = places[this.#dimensions[at]!]![key]!
+      this.ofKey[key] = this.#groups.numberOfWanted()
     }
-    this.#keys = Math.max(this.#keys, keys)
+    this.#keys = Math.max(this.#keys, count)
   }
 }
 
 export class TallyKeys {
   readonly #dimensions: readonly Values[]
-  readonly #keys = new Map<number | string, number>()
-  /** per dimension, by key: number of the value */
-  readonly #places: number[][]
-  #count = 0
+  /** by dimension and key: number of the value */
+  readonly #keys: Combinations
   readonly #groupings = new Map<string, Grouping>()
   readonly #groupsMax: number
 
@@ -124,11 +127,11 @@ export class TallyKeys {
   constructor(dimensions: readonly SqlColumn[], groupsMax = GROUPS_KEPT_MAX) {
     this.#groupsMax = groupsMax
     this.#dimensions = dimensions.map((column) => new Values(column))
-    this.#places = dimensions.map(() => [])
+    this.#keys = new Combinations(dimensions.length)
   }
 
   get count(): number {
-    return this.#count
+    return this.#keys.count
   }
 
   /** how many groups are kept for the next question */
@@ -136,15 +139,22 @@ export class TallyKeys {
     return this.#groupings.values().reduce((sum, { count }) => sum + count, 0)
   }
 
-  /** Number of the combination. @param texts one of each dimension, as the shape's items give them */
-  keyOf(texts: readonly (string | null)[]): number {
-    const places = texts.map((text, index) => this.#dimensions[index]!.numberOf(text))
-    const name = nameOf(places)
-    const known = this.#keys.get(name)
-    if (known !== undefined) return known
-    this.#keys.set(name, this.#count)
-    for (const [index, place] of places.entries()) this.#places[index]!.push(place)
-    return this.#count++
+  /** Number of a value of a dimension, by its text as the shape's items give it. @throws NotTalliedError */
+  numberOf(dimension: number, bytes: Uint8Array, from: number, length: number): number {
+    return this.#dimensions[dimension]!.numberOf(bytes, from, length)
+  }
+
+  numberOfMissing(dimension: number): number {
+    return this.#dimensions[dimension]!.numberOfMissing()
+  }
+
+  /** Numbers of combinations. @param values by dimension and row: numbers of values @param into by row */
+  number(values: readonly Int32Array[], rows: number, into: Int32Array): void {
+    const { wanted } = this.#keys
+    for (let row = 0; row < rows; row++) {
+      for (let dimension = 0; dimension < wanted.length; dimension++) wanted[dimension] = values[dimension]![row]!
+      into[row] = this.#keys.numberOfWanted()
+    }
   }
 
   /** The keys by the values that they have in these dimensions. */
@@ -153,10 +163,10 @@ export class TallyKeys {
     let grouping = this.#groupings.get(name)
     if (grouping === undefined) {
       if (this.#groupings.size >= GROUPINGS_MAX) this.#groupings.clear()
-      grouping = new Grouping(dimensions.map((dimension) => this.#places[dimension]!))
+      grouping = new Grouping(dimensions)
       this.#groupings.set(name, grouping)
     }
-    grouping.extendTo(this.#count)
+    grouping.extendTo(this.#keys)
     if (this.groupsKept > this.#groupsMax) {
       this.#groupings.clear()
       if (grouping.count <= this.#groupsMax) this.#groupings.set(name, grouping)
@@ -166,7 +176,7 @@ export class TallyKeys {
 
   /** Number of the value that a key has in a dimension. */
   place(dimension: number, key: number): number {
-    return this.#places[dimension]![key]!
+    return this.#keys.places[dimension]![key]!
   }
 
   /** The values of a dimension, by number. */

@@ -7,12 +7,38 @@ import type { TallyTexts } from './tally-texts.ts'
 import type { TimeSlices } from './time-slices.ts'
 
 const WIDTH = 8
+/** that are kept: more than one is used only while tables of the same view are read at once */
+const SPACES_MAX = 2
+const NULL = new TextEncoder().encode('null')
 
+/** What was read of a chunk: of each array the first `rows` values. */
 export interface ReadRows {
+  readonly rows: number
   readonly partitions: Float64Array
   readonly panes: Float64Array
   readonly keys: Int32Array
   readonly columns: readonly Float64Array[]
+}
+
+/** Arrays that are used for one chunk after the other: new ones for each would make V8 collect its whole heap again and again. */
+class Space implements ReadRows {
+  rows = 0
+  readonly size: number
+  readonly partitions: Float64Array
+  readonly panes: Float64Array
+  readonly keys: Int32Array
+  readonly columns: readonly Float64Array[]
+  /** by dimension: numbers of values */
+  readonly values: readonly Int32Array[]
+
+  constructor(size: number, { dimensions, columns }: TallyShape) {
+    this.size = size
+    this.partitions = new Float64Array(size)
+    this.panes = new Float64Array(size)
+    this.keys = new Int32Array(size)
+    this.columns = columns.map(() => new Float64Array(size))
+    this.values = dimensions.map(() => new Int32Array(size))
+  }
 }
 
 /** What assigns the numbers. */
@@ -28,6 +54,7 @@ export class TallyReader {
   /** Σ|x| of each column that is added up, over all rows that were ever read */
   readonly #magnitudes: number[]
   readonly #isAdded: ReadonlySet<number>
+  readonly #free: Space[] = []
 
   constructor(of: Numbering) {
     this.#of = of
@@ -36,40 +63,65 @@ export class TallyReader {
     this.#isAdded = new Set(fields.flatMap(({ kind, columns }) => (kind === 'sum' ? columns : [])))
   }
 
-  /** @throws NotTalliedError for what doubles do not hold */
+  /**
+   * @returns what `done` is to be called with, as soon as it was taken
+   * @throws NotTalliedError for what doubles do not hold
+   */
   async read(chunk: EngineChunk, slices: TimeSlices): Promise<ReadRows> {
     const { dimensions, columns: held } = this.#of.shape
-    const numbers = (column: number): Float64Array => {
-      const values = new Float64Array(chunk.rows)
-      chunk.copyFixed(column, WIDTH, new Uint8Array(values.buffer), 0)
-      return values
-    }
-    const texts: (string | null)[][] = []
-    for (const index of dimensions.keys()) {
-      texts.push(textsOf(chunk, 2 + index))
+    const space = this.#spaceFor(chunk.rows)
+    for (const dimension of dimensions.keys()) {
+      this.#numberValues(dimension, chunk, space.values[dimension]!)
       await slices.pause()
     }
-    const keys = Int32Array.from({ length: chunk.rows }, (_, row) => this.#of.keys.keyOf(texts.map((own) => own[row]!)))
-    const columns: Float64Array[] = []
+    this.#of.keys.number(space.values, chunk.rows, space.keys)
     for (const [place, { holds }] of held.entries()) {
       await slices.pause()
-      const at = 2 + dimensions.length + place
-      if (holds === 'set') columns.push(this.#numberedSets(place, chunk.numberLists(at)))
-      else columns.push(holds === 'text' ? this.#numberedTexts(place, textsOf(chunk, at)) : numbers(at))
-      if (holds === 'number') this.#measure(place, columns[place]!)
+      const [at, into] = [2 + dimensions.length + place, space.columns[place]!]
+      if (holds === 'set') this.#numberSets(place, chunk.numberLists(at), into)
+      else if (holds === 'text') this.#numberTexts(place, chunk, at, into)
+      else {
+        copyNumbers(chunk, at, into)
+        this.#measure(place, into.subarray(0, chunk.rows))
+      }
     }
     await slices.pause()
-    return { partitions: numbers(0), panes: numbers(1), keys, columns }
+    copyNumbers(chunk, 0, space.partitions)
+    copyNumbers(chunk, 1, space.panes)
+    return space
   }
 
-  #numberedTexts(place: number, texts: readonly (string | null)[]): Float64Array {
+  /** What was read is not needed any more. */
+  done(rows: ReadRows): void {
+    if (rows instanceof Space && this.#free.length < SPACES_MAX) this.#free.push(rows)
+  }
+
+  #spaceFor(rows: number): Space {
+    const known = this.#free.pop()
+    const space = known !== undefined && known.size >= rows ? known : new Space(rows, this.#of.shape)
+    space.rows = rows
+    return space
+  }
+
+  #numberValues(dimension: number, chunk: EngineChunk, into: Int32Array): void {
+    const { keys } = this.#of
+    const isMissing = missingIn(chunk, 2 + dimension)
+    chunk.texts(2 + dimension, (row, bytes, from, length) => {
+      into[row] = isMissing(row) ? keys.numberOfMissing(dimension) : keys.numberOf(dimension, bytes, from, length)
+    })
+  }
+
+  #numberTexts(place: number, chunk: EngineChunk, column: number, into: Float64Array): void {
     const numbers = this.#of.texts.get(place)!
-    return Float64Array.from(texts, (text) => numbers.numberOf(text ?? 'null'))
+    const isMissing = missingIn(chunk, column)
+    chunk.texts(column, (row, bytes, from, length) => {
+      into[row] = isMissing(row) ? numbers.numberOf(NULL, 0, NULL.length) : numbers.numberOf(bytes, from, length)
+    })
   }
 
-  #numberedSets(place: number, { elements, from, to }: NumberLists): Float64Array {
+  #numberSets(place: number, { elements, from, to }: NumberLists, into: Float64Array): void {
     const sets = this.#of.sets.get(place)!
-    return Float64Array.from(from, (begin, row) => sets.add(elements, begin, to[row]!))
+    for (let row = 0; row < from.length; row++) into[row] = sets.add(elements, from[row]!, to[row]!)
   }
 
   /** @throws NotTalliedError for what doubles do not hold */
@@ -90,14 +142,11 @@ export class TallyReader {
   }
 }
 
-function textsOf(chunk: EngineChunk, column: number): (string | null)[] {
+function copyNumbers(chunk: EngineChunk, column: number, into: Float64Array): void {
+  chunk.copyFixed(column, WIDTH, new Uint8Array(into.buffer), 0)
+}
+
+function missingIn(chunk: EngineChunk, column: number): (row: number) => boolean {
   const validity = chunk.validity(column)
-  const texts = new Array<string | null>(chunk.rows)
-  let read: { readonly bytes: Uint8Array; readonly text: Buffer } | null = null
-  chunk.texts(column, (row, bytes, from, length) => {
-    if (read?.bytes !== bytes) read = { bytes, text: Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength) }
-    const isMissing = validity !== null && (validity[row >> 3]! & (1 << (row & 7))) === 0
-    texts[row] = isMissing ? null : read.text.toString('utf8', from, from + length)
-  })
-  return texts
+  return validity === null ? () => false : (row) => (validity[row >> 3]! & (1 << (row & 7))) === 0
 }

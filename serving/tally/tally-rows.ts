@@ -128,6 +128,8 @@ async function mergeSets(
 export class TallyRows {
   readonly #parts: RowsParts
   readonly #panes = new Map<number, GrowingRows>()
+  /** panes where many rows were added */
+  readonly #due = new Set<number>()
   #rows = 0
 
   constructor(parts: RowsParts) {
@@ -156,7 +158,9 @@ export class TallyRows {
     for (let row = from; row < to; row++) {
       const pane = panes[row]!
       if (pane < sinceMs) continue
-      this.#pane(pane).add(keys[row]!, columns, row)
+      const own = this.#pane(pane)
+      own.add(keys[row]!, columns, row)
+      if (own.isDue) this.#due.add(pane)
       this.#rows++
     }
   }
@@ -167,6 +171,7 @@ export class TallyRows {
       const known = this.#panes.get(start)
       if (known === undefined) this.#panes.set(start, rows)
       else known.append(rows)
+      if ((known ?? rows).isDue) this.#due.add(start)
     }
     this.#rows += other.#rows
   }
@@ -176,6 +181,7 @@ export class TallyRows {
     for (const [pane, { count }] of this.#panes) {
       if (pane >= sinceMs) continue
       this.#panes.delete(pane)
+      this.#due.delete(pane)
       this.#rows -= count
     }
   }
@@ -188,13 +194,14 @@ export class TallyRows {
     return made
   }
 
-  /** Merges rows with the same key in panes where many were added. No rows may be added until it has finished. @param keys how many there are */
-  async putTogether(keys: number, slices: TimeSlices): Promise<void> {
-    let slots: Int32Array | null = null
-    for (const rows of this.#panes.values()) {
-      if (!rows.isDue) continue
-      slots ??= new Int32Array(keys)
-      this.#rows -= await rows.putTogether(slots, this.#parts, slices)
-    }
+  /** Whether there are panes where many rows were added. */
+  get isDue(): boolean {
+    return this.#due.size > 0
+  }
+
+  /** Merges rows with the same key in such panes. No rows may be added until it has finished. @param slots zeros, one for each key */
+  async putTogether(slots: Int32Array, slices: TimeSlices): Promise<void> {
+    for (const pane of this.#due) this.#rows -= await this.#panes.get(pane)!.putTogether(slots, this.#parts, slices)
+    this.#due.clear()
   }
 }

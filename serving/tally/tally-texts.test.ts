@@ -5,8 +5,9 @@ import { TallyTexts } from './tally-texts.ts'
 
 test('texts that no row says are forgotten, and the others numbered anew', () => {
   const texts = new TallyTexts()
-  const said = ['"a"', '"b"', 'null', '"c"'].map((text) => texts.numberOf(text))
-  expect(texts.numberOf('"b"')).toBe(said[1])
+  const numberOf = (text: string): number => texts.numberOf(Buffer.from(text), 0, text.length)
+  const said = ['"a"', '"b"', 'null', '"c"'].map(numberOf)
+  expect(numberOf('"b"')).toBe(said[1])
   const [values, spare] = [Float64Array.of(said[3]!, Number.NaN, said[0]!, said[1]!), texts.bytes]
   // The last row is not counted.
   texts.forgetOthers([{ values, count: 3 }])

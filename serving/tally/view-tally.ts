@@ -64,6 +64,7 @@ export class ViewTally {
   readonly #merged = new Map<string, MergedRows>()
   /** pool for columns of merged rows, and of the groups of one answer */
   readonly spare = new SpareColumns()
+  #slots = new Int32Array(0)
   #fault: string | null = null
   #ends = false
   #sinceMs: number
@@ -196,7 +197,7 @@ export class ViewTally {
   async tidy(queriedFromMs: readonly number[] = []): Promise<void> {
     if (this.#changes.length > 0) return
     const slices = new TimeSlices()
-    for (const source of this.sources()) await source.putTogether(this.keys.count, slices)
+    for (const source of this.sources()) if (source.isDue) await source.putTogether(this.#slotsOfKeys(), slices)
     this.#forgetNumbers(false)
     if (this.#excess() !== null && this.isTimed) this.#forgetOldest(queriedFromMs)
     // If bytes exceed their limit, 90 % of the rows can still be too many.
@@ -207,6 +208,12 @@ export class ViewTally {
       if (this.#missed > MISSED_MAX * this.#covered) this.#fail('questions are of earlier panes')
       this.#missed = this.#covered = 0
     }
+  }
+
+  /** Zeros, one for each key: whoever uses them leaves them so. */
+  #slotsOfKeys(): Int32Array {
+    if (this.#slots.length < this.keys.count) this.#slots = new Int32Array(2 * this.keys.count)
+    return this.#slots
   }
 
   #forgetMerged(): void {
@@ -274,19 +281,23 @@ export class ViewTally {
     const slices = new TimeSlices()
     try {
       // Numbers are assigned now; the rows count from the next commit on.
-      for (const chunk of chunks) this.#hold(await this.#reader.read(chunk, slices))
+      for (const chunk of chunks) {
+        const rows = await this.#reader.read(chunk, slices)
+        this.#hold(rows)
+        this.#reader.done(rows)
+      }
     } catch (error) {
       if (!(error instanceof NotTalliedError)) throw error
       this.#fail(error.message)
     }
   }
 
-  #hold(rows: ReadRows): void {
-    const { partitions, keys } = rows
-    for (let from = 0, to = 0; from < keys.length; from = to) {
+  #hold(read: ReadRows): void {
+    const { partitions, rows } = read
+    for (let from = 0, to = 0; from < rows; from = to) {
       const partition = partitions[from]!
-      while (to < keys.length && partitions[to] === partition) to++
-      this.#pendingOf(partition).add(rows, from, to, this.#sinceMs)
+      while (to < rows && partitions[to] === partition) to++
+      this.#pendingOf(partition).add(read, from, to, this.#sinceMs)
     }
   }
 
