@@ -75,7 +75,7 @@ const ODD = /^[\s+-]*[\d.]*(_|[eE][+-]?\d)|^\s*[+-]{2}|[T ]24:00|^9999-12-31|[+-
 function isOdd(value: unknown, { type }: ColumnDefinition): boolean {
   if (type === 'TIMESTAMP' && isBeforeYearOne(Number(value))) return true
   if (typeof value === 'string')
-    return ODD.test(value) && !(type.startsWith('DOUBLE') && Number.isFinite(Number(value)))
+    return ODD.test(value) && !(/^(DOUBLE|DECIMAL)/.test(type) && Number.isFinite(Number(value)))
   if (typeof value === 'number') return type === 'TIMESTAMP' && Math.abs(value) >= 253_402_300_799
   return (
     value !== null &&

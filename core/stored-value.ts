@@ -65,20 +65,25 @@ export function isoDateSql(text: string): string {
 
 /** SQL: text of a number → DECIMAL, rounded half away from zero as it is written. The engine misreads texts with small exponents. */
 export function decimalSql(text: string, type: string): string {
-  const exponent = `contains(${text}, 'e') OR contains(${text}, 'E')`
-  return `CASE WHEN ${exponent} THEN TRY_CAST(TRY_CAST(${text} AS DOUBLE) AS ${type}) ELSE TRY_CAST(${text} AS ${type}) END`
+  return `CASE WHEN ${hasExponentSql(text)} THEN TRY_CAST(TRY_CAST(${text} AS DOUBLE) AS ${type}) ELSE TRY_CAST(${text} AS ${type}) END`
+}
+
+function hasExponentSql(text: string): string {
+  return `contains(${text}, 'e') OR contains(${text}, 'E')`
 }
 
 /**
- * SQL: a JSON value → DECIMAL; NULL if a number may have lost digits, because the reader parses fractions as doubles. Strings
- * and integers are read digit by digit.
+ * SQL: a JSON value → DECIMAL; NULL if a number may have lost digits, because the reader parses fractions as doubles. Integers, and strings
+ * without an exponent, are read digit by digit.
  */
 export function wideDecimalSql(json: string, type: string): string {
   const { scale } = decimalOf(type)!
-  const [text, double] = [`${json}::VARCHAR`, `TRY_CAST(${json}::VARCHAR AS DOUBLE)`]
+  const [text, string] = [`${json}::VARCHAR`, `json_extract_string(${json}, '$')`]
+  const double = `TRY_CAST(${string} AS DOUBLE)`
   const shortest = `(${double})::VARCHAR`
   const cases = [
-    `json_type(${json}) = 'VARCHAR' THEN TRY_CAST(json_extract_string(${json}, '$') AS ${type})`,
+    // The engine misreads texts with small exponents: they are doubles, as numbers are.
+    `json_type(${json}) = 'VARCHAR' AND NOT (${hasExponentSql(string)}) THEN TRY_CAST(${string} AS ${type})`,
     `regexp_full_match(${text}, '-?[0-9]+') THEN TRY_CAST(${text} AS ${type})`,
     `abs(${double}) < 1e${15 - scale} THEN ${decimalSql(shortest, type)}`,
     // Larger doubles still determine a text of at most 15 digits: it is the shortest text that parses to the double.

@@ -4,6 +4,7 @@
  * listed in docs/reference/definitions.md. core/decode-agreement.test.ts compares the two.
  */
 import { timeUnitOf } from './column-types.ts'
+import { hasDouble } from './decimal-values.ts'
 import type { ColumnDefinition, TimeUnit } from './definition.ts'
 import { formatsOf, formattedTimeMs } from './formatted-time.ts'
 import { decimalOf, TIME_MS_MAX, TIME_MS_MIN } from './stored-value.ts'
@@ -14,11 +15,7 @@ const TRUTH = /^(true|t|yes|y|1|false|f|no|n|0)$/i
 const DATE = /^\d{4}-\d\d-\d\d(?:[T ]|$)/
 const TIME =
   /^(\d{4}-\d\d-\d\d)(?:[T ]([01]\d|2[0-3]):([0-5]\d)(?::([0-5]\d)(?:\.(\d{1,9}))?)?(?:Z|([+-])(0\d|1[0-5])(?::?([0-5]\d))?)?)?$/
-/** The engine formats smaller numbers with an exponent. */
-const PLAIN_MIN = 1e-4
 const UNIT_MS = { s: 1_000, ms: 1, us: 0.001 } as const
-/** Integers beyond this may have lost digits as a double. */
-const WHOLE_MAX = 2 ** 53
 const JSON_NUMBER = /^-?(0|[1-9]\d*)(\.\d+)?([eE][+-]?\d+)?$/
 
 /**
@@ -109,14 +106,9 @@ function isDecimal(value: unknown, type: string): boolean {
     const full = /^9*$/.test(whole + fraction.slice(0, scale)) && whole.length === room
     return NUMBER.test(trimmed(value)) && whole.length <= room && !(full && fraction[scale]! >= '5')
   }
-  if (typeof value !== 'number' || Math.abs(value) > 10 ** room - 10 ** -scale) return false
-  if (Math.abs(value) < 10 ** (15 - scale) || (Number.isInteger(value) && Math.abs(value) < WHOLE_MAX)) return true
-  return Math.abs(value) >= PLAIN_MIN && /^-?\d+\.\d+$/.test(String(value)) && digitsOf(value) <= 15
-}
-
-/** Digits of the shortest text that parses to the number. */
-function digitsOf(value: number): number {
-  return String(value).replace(/[-.]/g, '').length
+  if (typeof value !== 'number') return false
+  // A larger integer may have lost digits as a double.
+  return (Number.isSafeInteger(value) || !Number.isInteger(value)) && hasDouble(value, { digits, scale })
 }
 
 /** The millisecond that a column's time is in, since 1970; null if the engine does not convert the value. */
