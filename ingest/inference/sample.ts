@@ -15,6 +15,8 @@ const RECORD_BYTES_MAX = 1024 * 1024
 export interface Sample {
   readonly format: Recognised['format']
   readonly events: readonly object[]
+  /** the JSON of each event, as it would be ingested */
+  readonly texts: readonly string[]
   /** the first records that are no event, and why */
   readonly odd: readonly { readonly place: string; readonly reason: string }[]
   /** nothing follows the sample */
@@ -54,27 +56,30 @@ async function open(source: string): Promise<{ stream: Readable; isTable: boolea
 
 async function take(reader: Chunks, splitter: RecordSplitter, after: number): Promise<Omit<Sample, 'format'>> {
   const events: object[] = []
+  const texts: string[] = []
   const odd: { place: string; reason: string }[] = []
   const add = (records: Iterable<NumberedRecord>): void => {
     for (const record of records) {
       if (events.length >= SAMPLE_EVENTS_MAX) return
       if (record.number <= after) continue
       const event = eventOf(record)
-      if (typeof event === 'object') events.push(event)
-      else if (odd.length < ODD_MAX) odd.push({ place: `${splitter.unit} ${record.number}`, reason: event })
+      if (typeof event === 'object') {
+        events.push(event)
+        texts.push(record.bytes!.toString())
+      } else if (odd.length < ODD_MAX) odd.push({ place: `${splitter.unit} ${record.number}`, reason: event })
     }
   }
   for (let bytes = 0; bytes < SAMPLE_BYTES_MAX && events.length < SAMPLE_EVENTS_MAX; ) {
     const chunk = await reader.next(Number.POSITIVE_INFINITY)
     if (chunk === 'end') {
       add(splitter.end(false))
-      return { events, odd, isWhole: true }
+      return { events, texts, odd, isWhole: true }
     }
     if (typeof chunk === 'string') continue
     bytes += chunk.length
     add(splitter.push(chunk))
   }
-  return { events, odd, isWhole: false }
+  return { events, texts, odd, isWhole: false }
 }
 
 /** The event, or why it is none. */

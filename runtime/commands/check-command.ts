@@ -2,9 +2,11 @@
 import { resolve } from 'node:path'
 import type { Command } from 'commander'
 import type { CompiledDataset } from '#core/compiled.ts'
+import { failureFinder } from '#core/conversion-failures.ts'
 import type { ColumnDefinition, DatasetDefinition } from '#core/definition.ts'
 import { parseJsonPath, valueAt } from '#core/json-path.ts'
 import { readColumns } from '#core/read-columns.ts'
+import { sentText } from '#core/sent-value.ts'
 import { TRINO_ADVICE, type TrinoViews, trinoViews } from '#core/trino/trino-views.ts'
 import { whyUnusable } from '#core/usable-value.ts'
 import { recogniseFormat } from '#ingest/inference/known-formats.ts'
@@ -52,13 +54,11 @@ async function check(entry: string, file: string | undefined, options: CheckOpti
   const { dataset, refused } = await compiled(path)
   const { definition } = await importDefinition(path)
   const sample = file === undefined ? null : await sampleFrom(file, options)
-  const read = sample === null ? [] : checkColumns(definition, sample.events)
+  const read = sample === null ? [] : checkColumns(definition, sample)
   const decoded =
-    sample === null || dataset.columns.every(({ as }) => as === null)
-      ? null
-      : await decodeSample(dataset, sample.events)
+    sample === null || dataset.columns.every(({ as }) => as === null) ? null : await decodeSample(dataset, sample.texts)
   const columns = [...read, ...derivedColumns(dataset, decoded, sample?.events.length ?? 0)]
-  const rejects = sample === null ? [] : rejectsOf(decoded?.reasons ?? rejectedBy(dataset, sample.events))
+  const rejects = sample === null ? [] : rejectsOf(decoded?.reasons ?? rejectedBy(dataset, sample))
   const rejected = rejects.reduce((sum, { events }) => sum + events, 0)
   const views = [...dataset.views.keys()]
   if (options.json)
@@ -104,19 +104,33 @@ function sampleFrom(file: string, options: SampleOptions): Promise<Sample> {
   })
 }
 
-function checkColumns(definition: DatasetDefinition, events: readonly object[]): ColumnCheck[] {
+/** What ingest would make of the events, column by column. */
+function checkColumns(definition: DatasetDefinition, { events, texts }: Sample): ColumnCheck[] {
+  const find = failureFinder(definition.columns)
+  const failures = events.map((event, at) => find(event, texts[at]!))
   return Object.entries(readColumns(definition.columns)).map(([name, column]) => {
     const path = parseJsonPath(column.path)!
-    const values = events.map((event) => valueAt(event, path)).filter((value) => value !== undefined && value !== null)
-    const wrong = values.map((value) => whyUnusable(value, column)).filter((reason) => reason !== null)
+    // Of these ingest accepts less than the engine converts.
+    const isStrict = column.required || name === definition.time || name === definition.key
+    const values = events.map((event) => valueAt(event, path) ?? null)
+    /** Why there is no value; null: there is one, or none was sent. */
+    const whyNot = values.map((value, at) => {
+      const failed = failures[at]!.find((failure) => failure.column === name)
+      if (isStrict ? value === null : failed === undefined) return null
+      const why = value === null ? null : whyUnusable(value, column, () => sentText(texts[at]!, path))
+      return isStrict ? why : (why ?? `${failed!.value} is not a valid ${column.type}`)
+    })
+    const wrong = whyNot.filter((why) => why !== null)
+    const missing = values.filter((value, at) => value === null && whyNot[at] === null).length
+    const there = values.filter((value) => value !== null)
     return {
       column: name,
       type: column.type,
       path: column.path,
-      values: values.length - wrong.length,
-      missing: events.length - values.length,
+      values: events.length - missing - wrong.length,
+      missing,
       unconverted: wrong.length,
-      example: wrong[0] === undefined ? null : `${wrong[0]}${formatHint(column, values)}`,
+      example: wrong[0] === undefined ? null : `${wrong[0]}${formatHint(column, there)}`,
     }
   })
 }
@@ -150,9 +164,9 @@ function derivedColumns(dataset: CompiledDataset, decoded: DecodedSample | null,
   })
 }
 
-function rejectedBy(dataset: CompiledDataset, events: readonly object[]): string[] {
-  return events.flatMap((event) => {
-    const verdict = dataset.check(event, JSON.stringify(event), Date.now())
+function rejectedBy(dataset: CompiledDataset, { events, texts }: Sample): string[] {
+  return events.flatMap((event, at) => {
+    const verdict = dataset.check(event, texts[at]!, Date.now())
     return verdict.ok ? [] : [verdict.reason]
   })
 }

@@ -22,12 +22,12 @@ export interface DecodedSample {
   readonly reasons: readonly string[]
 }
 
-/** Decodes the events. @param dataset has derived columns */
-export async function decodeSample(dataset: CompiledDataset, events: readonly object[]): Promise<DecodedSample> {
+/** Decodes the events. @param dataset has derived columns @param texts their JSON */
+export async function decodeSample(dataset: CompiledDataset, texts: readonly string[]): Promise<DecodedSample> {
   const folder = await mkdtemp(join(tmpdir(), 'watershed-check-'))
   const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
   try {
-    return await decodeIn(await engine.connect(), dataset, events, folder)
+    return await decodeIn(await engine.connect(), dataset, texts, folder)
   } finally {
     engine.close()
     await rm(folder, { recursive: true, force: true })
@@ -37,12 +37,12 @@ export async function decodeSample(dataset: CompiledDataset, events: readonly ob
 async function decodeIn(
   connection: EngineConnection,
   dataset: CompiledDataset,
-  events: readonly object[],
+  texts: readonly string[],
   scratchFolder: string,
 ): Promise<DecodedSample> {
   await createRowsTable(connection, dataset, 'sampled')
-  const count = events.length
-  const lines = Buffer.from(events.map((event) => `${JSON.stringify(event)}\n`).join(''))
+  const count = texts.length
+  const lines = Buffer.from(texts.map((text) => `${text}\n`).join(''))
   const arrivals = [{ count, atMs: Date.now() }]
   const batch = { partition: 0, start: 0, end: count, count, offsets: null, arrivals, lines }
   const { dead, unconverted } = await decodeBatch(connection, dataset, batch, { table: 'sampled', scratchFolder })

@@ -238,3 +238,51 @@ export default defineDataset({
     example: '"1,234.50" is not a valid DECIMAL(9,2)',
   })
 })
+
+test('check counts what ingest would report, with the digits that were sent', async () => {
+  const event =
+    '{"id":"a","ts":"2026-01-01","b":9223372036854775807,"over":9223372036854775808,"x":"1e-07","user":"text","l":[1,"XL"]}'
+  await writeFile(join(folder, 'odd.ndjson'), `${event}\n`)
+  const definition = `import { count, defineDataset } from 'watershed'
+export default defineDataset({
+  name: 'odd', time: 'ts', key: 'id',
+  columns: {
+    id: { type: 'VARCHAR', path: '$.id', required: true },
+    ts: { type: 'TIMESTAMP', path: '$.ts', required: true },
+    b: { type: 'BIGINT', path: '$.b' },
+    over: { type: 'BIGINT', path: '$.over' },
+    x: { type: 'DOUBLE', path: '$.x' },
+    name: { type: 'VARCHAR', path: '$.user.name' },
+    l: { type: 'INTEGER[]', path: '$.l' },
+  },
+  views: { v: { dimensions: {}, measures: { n: count() } } },
+})`
+  await writeFile(join(folder, 'odd.ts'), definition)
+  const { stdout } = await run(process.execPath, [MAIN, 'check', './odd.ts', 'odd.ndjson', '--json'], { cwd: folder })
+  const { columns } = JSON.parse(stdout) as { columns: Record<string, unknown>[] }
+  const counted = columns.map(({ column, values, missing, unconverted, example }) => [
+    ...[column, values, missing, unconverted, example],
+  ])
+  expect(counted).toEqual([
+    ['id', 1, 0, 0, null],
+    ['ts', 1, 0, 0, null],
+    ['b', 1, 0, 0, null],
+    ['over', 0, 0, 1, '9223372036854775808 is not a valid BIGINT'],
+    ['x', 1, 0, 0, null],
+    ['name', 0, 0, 1, '"text" is not a valid VARCHAR'],
+    ['l', 0, 0, 1, '"XL" is not a valid INTEGER[]'],
+  ])
+  const ingest = [
+    MAIN,
+    'ingest',
+    'odd',
+    'odd.ndjson',
+    '--dataset',
+    './odd.ts',
+    '--data',
+    join(folder, 'data'),
+    '--json',
+  ]
+  const ingested = JSON.parse((await run(process.execPath, ingest, { cwd: folder })).stdout)
+  expect(ingested).toMatchObject({ unconverted: { over: 1, name: 1, l: 1 } })
+})
