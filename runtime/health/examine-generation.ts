@@ -74,14 +74,17 @@ function manifestsMissing(generation: GenerationManifest, chains: readonly Segme
   return null
 }
 
-/** Views whose definition changed since the generation was built. */
+/** Views that are new, or whose definition changed, since the generation was built. */
 export async function examineDefinition({ lake, dataset }: OpenDataset): Promise<Finding> {
   const current: GenerationManifest | null = await lake.current()
-  const changed = [...dataset.views.values()]
-    .filter((view) => current !== null && current.views[view.name]?.hash !== view.hash)
-    .map((view) => view.name)
-  const numbers = { views: dataset.views.size, changed: changed.length }
-  if (changed.length === 0) {
+  const [added, changed]: [string[], string[]] = [[], []]
+  for (const { name, hash } of current === null ? [] : dataset.views.values()) {
+    const stored = current!.views[name]
+    if (stored === undefined) added.push(name)
+    else if (stored.hash !== hash) changed.push(name)
+  }
+  const numbers = { views: dataset.views.size, added: added.length, changed: changed.length }
+  if (added.length + changed.length === 0) {
     return {
       part: 'definition',
       state: 'ok',
@@ -93,8 +96,12 @@ export async function examineDefinition({ lake, dataset }: OpenDataset): Promise
   return {
     part: 'definition',
     state: 'attention',
-    message: `changed since the generation was built: ${changed.join(', ')}`,
+    message: `since the generation was built ${[...since('added', added), ...since('changed', changed)].join('; ')}`,
     advice: `run \`watershed backfill ${dataset.name}\``,
     numbers,
   }
+}
+
+function since(what: 'added' | 'changed', views: readonly string[]): string[] {
+  return views.length === 0 ? [] : [`${what}: ${views.join(', ')}`]
 }

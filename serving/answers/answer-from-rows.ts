@@ -77,7 +77,7 @@ function planBy({ dataset, view }: AnsweringDefinition, query: ViewQuery): Query
     return planFor(dataset, query)
   } catch (error) {
     if (!(error instanceof QueryError)) throw error
-    throw new NeedsBackfillError(view, `its earlier definition cannot answer this: ${error.message}`)
+    throw new NeedsBackfillError(view, { why: `its earlier definition cannot answer this: ${error.message}` })
   }
 }
 
@@ -129,7 +129,7 @@ function closedParts(
   const { name, hash } = view
   const isOwn = ({ partials }: SegmentManifest): boolean => partials[name]?.hash === hash
   if (segments.some((segment) => segment.kind === 'summary' && segment.rows > 0 && !isOwn(segment)))
-    throw new NeedsBackfillError(view, 'its raw events were removed by keep.raw')
+    throw new NeedsBackfillError(view, { why: 'its raw events were removed by keep.raw' })
   return {
     files: segments.filter(isOwn).map(({ partials }) => partials[name]!.file),
     rows: segments.filter((segment) => segment.rows > 0 && !isOwn(segment)),

@@ -72,7 +72,7 @@ export function generationFilesOf(
 ): readonly StateFile[] {
   if (generation === null || generation.rows === 0) return []
   const stored = generation.views[view.name]
-  if (stored?.hash !== view.hash) throw new NeedsBackfillError(view)
+  if (stored?.hash !== view.hash) throw new NeedsBackfillError(view, { isNew: stored === undefined })
   return stored.files
 }
 
@@ -84,7 +84,7 @@ export function closedFilesOf(view: CompiledView, { segments }: Pick<Snapshot, '
     const partial = segment.partials[view.name]
     if (partial === undefined && segment.replaces && segment.kind !== 'summary')
       throw new PartialsCompactedError(view, segment)
-    if (partial?.hash !== view.hash) throw new NeedsBackfillError(view)
+    if (partial?.hash !== view.hash) throw new NeedsBackfillError(view, { isNew: partial === undefined })
     files.push(partial.file)
   }
   return files

@@ -20,11 +20,19 @@ export class UnknownViewError extends QueryError {}
 
 /** The view's definition is newer than its stored states, and the two must not be mixed. */
 export class NeedsBackfillError extends Error {
-  /** @param why what cannot be answered until then */
-  constructor({ dataset, name }: { readonly dataset: string; readonly name: string }, why?: string) {
-    super(
-      `the definition of view '${name}' of dataset '${dataset}' has changed and its history has not been recomputed${why === undefined ? '' : ` (${why})`}; run \`watershed backfill ${dataset}\``,
-    )
+  /**
+   * @param why what cannot be answered until then
+   * @param isNew there was no view of this name before
+   */
+  constructor(
+    { dataset, name }: { readonly dataset: string; readonly name: string },
+    { why, isNew = false }: { readonly why?: string; readonly isNew?: boolean } = {},
+  ) {
+    const view = `view '${name}' of dataset '${dataset}'`
+    const state = isNew
+      ? `${view} is new and its history has not been computed`
+      : `the definition of ${view} has changed and its history has not been recomputed`
+    super(`${state}${why === undefined ? '' : ` (${why})`}; run \`watershed backfill ${dataset}\``)
     this.name = 'NeedsBackfillError'
   }
 }
@@ -42,7 +50,7 @@ export class PartialsCompactedError extends Error {
 /** An answer by the current definition is required, and the view is still answered by its earlier one. */
 export class OutdatedError extends NeedsBackfillError {
   constructor(view: { readonly dataset: string; readonly name: string }) {
-    super(view, "without require=current it is answered by its earlier definition, and 'outdated' says so")
+    super(view, { why: "without require=current it is answered by its earlier definition, and 'outdated' says so" })
     this.name = 'OutdatedError'
   }
 }

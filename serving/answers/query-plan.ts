@@ -295,7 +295,7 @@ function timeAsked(view: CompiledView, query: ViewQuery): TimeAsked {
       )
     }
   }
-  checkBuckets(time, query, grain)
+  checkBuckets(name, time, query, grain)
   checkTimezone(query, grain)
   return { buckets: grain === undefined ? null : { grain, paneMs }, window, windows }
 }
@@ -305,15 +305,20 @@ function timeOfSeries({ name, over: { time }, grain: usual }: CompiledSeries, qu
   for (const [field, value] of [['at', query.at] as const, ['every', query.everyMs] as const])
     if (value !== undefined) throw new QueryError(field, `series '${name}' has no window`)
   const grain = query.grain ?? usual
-  checkBuckets(time, query, grain)
+  checkBuckets(name, time, query, grain)
   checkTimezone(query, grain)
   return { buckets: { grain, paneMs: time.paneMs }, window: null, windows: null }
 }
 
-function checkBuckets({ grains }: PanesTime, { fromMs, toMs }: ViewQuery, grain: Grain | undefined): void {
+function checkBuckets(
+  view: string,
+  { grains }: PanesTime,
+  { fromMs, toMs }: ViewQuery,
+  grain: Grain | undefined,
+): void {
   if (fromMs !== undefined && toMs !== undefined && fromMs >= toMs) throw new QueryError('to', 'must be after from')
   if (grain !== undefined && !grains.includes(grain))
-    throw new QueryError('grain', `'${grain}' is not a grain of this view${nearest(grain, grains)}`, grains)
+    throw new QueryError('grain', `'${grain}' is not a grain of '${view}'${nearest(grain, grains)}`, grains)
 }
 
 /** Whether the zone's offsets fit the panes is known when the panes are read (time-bucket.ts). */

@@ -7,6 +7,7 @@ const SCHEMA = z.strictObject({
   on: z.boolean().optional(),
   ms: z.int().min(0).max(10).optional(),
   mode: z.enum(['full', 'incremental']).optional(),
+  size: z.union([z.string(), z.number()]).optional(),
   list: z
     .array(z.strictObject({ view: z.string() }))
     .min(1)
@@ -23,6 +24,7 @@ test.each<[object, string, string]>([
   [{ ms: -1 }, 'ms', 'must be at least 0'],
   [{ ms: 11 }, 'ms', 'must be at most 10'],
   [{ mode: 'half' }, 'mode', "must be one of 'full', 'incremental'"],
+  [{ size: true }, 'size', 'has none of the allowed forms'],
   [{ list: {} }, 'list', 'must be a list, not an object'],
   [{ list: [] }, 'list', 'must have at least 1 elements'],
   [{ list: [{ view: 'a' }, {}] }, 'list[1].view', 'is required but missing'],

@@ -25,6 +25,8 @@ export function schemaMessage(message: string): string {
   }
   const [, options] = /^Invalid option: expected one of (.+)$/.exec(message) ?? []
   if (options !== undefined) return `must be one of ${options.replaceAll('"', "'").replaceAll('|', ', ')}`
+  // Of a union, none of whose forms it has.
+  if (message === 'Invalid input') return 'has none of the allowed forms'
   return message.charAt(0).toLowerCase() + message.slice(1)
 }
 

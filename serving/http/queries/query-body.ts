@@ -30,25 +30,35 @@ const comparison = {
   values: z.array(VALUE.nullable()).optional().describe('Of `in`; null: rows without a value'),
 }
 
+function conditionError(what: string): string {
+  return `must have the members '${what}', 'operator' and 'value' (or 'values'), or one of 'and', 'or' and 'not', and no others`
+}
+
 export const FILTER: z.ZodType<FilterBody> = z
   .lazy(() =>
-    z.union([
-      z.strictObject({ dimension: z.string(), ...comparison }),
-      z.strictObject({ and: z.array(FILTER) }),
-      z.strictObject({ or: z.array(FILTER) }),
-      z.strictObject({ not: FILTER }),
-    ]),
+    z.union(
+      [
+        z.strictObject({ dimension: z.string(), ...comparison }),
+        z.strictObject({ and: z.array(FILTER) }),
+        z.strictObject({ or: z.array(FILTER) }),
+        z.strictObject({ not: FILTER }),
+      ],
+      { error: conditionError('dimension') },
+    ),
   )
   .meta({ id: 'Filter', description: 'A comparison of a dimension, or comparisons combined' })
 
 export const HAVING: z.ZodType<HavingBody> = z
   .lazy(() =>
-    z.union([
-      z.strictObject({ measure: z.string(), ...comparison }),
-      z.strictObject({ and: z.array(HAVING) }),
-      z.strictObject({ or: z.array(HAVING) }),
-      z.strictObject({ not: HAVING }),
-    ]),
+    z.union(
+      [
+        z.strictObject({ measure: z.string(), ...comparison }),
+        z.strictObject({ and: z.array(HAVING) }),
+        z.strictObject({ or: z.array(HAVING) }),
+        z.strictObject({ not: HAVING }),
+      ],
+      { error: conditionError('measure') },
+    ),
   )
   .meta({ id: 'Having', description: 'A comparison of a merged measure, or comparisons combined' })
 
@@ -67,7 +77,9 @@ export type HavingBody = Combined<ComparisonBody & { readonly measure: string }>
 
 const names = (meaning: string): z.ZodOptional<z.ZodArray<z.ZodString>> =>
   z.array(z.string()).optional().describe(meaning)
-const MOMENT = z.union([z.string(), z.number().int()])
+const MOMENT = z.union([z.string(), z.number().int()], {
+  error: 'must be a time in ISO 8601, or whole milliseconds since 1970',
+})
 
 const TIME = z.strictObject({
   from: MOMENT.optional().describe('Start of the event-time range: ISO 8601, or milliseconds since 1970'),
