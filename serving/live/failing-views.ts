@@ -16,8 +16,8 @@ export class FailingViews {
       for (const view of views) this.#why.delete(view)
       return done
     } catch (error) {
-      // What lies with the query, with its time limit or with the whole dataset is told elsewhere.
-      if (error instanceof LakeError) for (const view of views) this.#why.set(view, error.message)
+      // What lies with the query, with its time limit or with the whole dataset is told elsewhere. Of several views it is not known whose files these are.
+      if (error instanceof LakeError && views.length === 1) this.#why.set(views[0]!, error.message)
       throw error
     }
   }

@@ -4,7 +4,7 @@ import { TextNumbers } from './text-numbers.ts'
 /** bytes of texts that are new since the last time, beyond which they are */
 const NEW_BYTES_MIN = 4 * 1024 * 1024
 /** of an entry beside its text */
-const ENTRY_BYTES = 20
+const ENTRY_BYTES = 32
 
 export class TallyTexts {
   #texts = new TextNumbers()
