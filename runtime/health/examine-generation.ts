@@ -96,12 +96,12 @@ export async function examineDefinition({ lake, dataset }: OpenDataset): Promise
   return {
     part: 'definition',
     state: 'attention',
-    message: `since the generation was built ${[...since('added', added), ...since('changed', changed)].join('; ')}`,
+    message: [...since('changed', changed), ...since('added', added)].join('; '),
     advice: `run \`watershed backfill ${dataset.name}\``,
     numbers,
   }
 }
 
 function since(what: 'added' | 'changed', views: readonly string[]): string[] {
-  return views.length === 0 ? [] : [`${what}: ${views.join(', ')}`]
+  return views.length === 0 ? [] : [`${what} since the generation was built: ${views.join(', ')}`]
 }
