@@ -44,6 +44,14 @@ async function take(platform: RunningPlatform, from: number, to: number): Promis
   })
 }
 
+/** Of the changed view, counting all that was taken: an answer that was given before may be given again for a moment, at its own position. */
+async function byTopicOf(platform: RunningPlatform): Promise<Answer> {
+  return until('the view counts everything', async () => {
+    const answer = await platform.answer(BY_TOPIC)
+    return answer.meta.position.reduce((sum, position) => sum + position, 0) === kept.length ? answer : null
+  })
+}
+
 async function counted(platform: RunningPlatform): Promise<Answer> {
   return until('all is counted', async () => {
     const answer = await platform.answer(ALL)
@@ -57,7 +65,7 @@ test('a changed view is answered by its earlier definition until its backfill, t
     await take(first, 0, 300)
     expect((await command(['batch', 'run', '--full'])).code).toBe(0)
     await take(first, 300, 400)
-    expect((await first.answer(BY_TOPIC)).data).toEqual(byTopic(kept))
+    expect((await byTopicOf(first)).data).toEqual(byTopic(kept))
   } finally {
     expect(await first.stop()).toBe(0)
   }
@@ -65,7 +73,7 @@ test('a changed view is answered by its earlier definition until its backfill, t
   await writeFile(definition, notesDefinition('watershed', "where: 'words > 20',"))
   const second = await start()
   try {
-    const earlier = await second.answer(BY_TOPIC)
+    const earlier = await byTopicOf(second)
     expect(earlier.data).toEqual(byTopic(kept))
     expect(earlier.meta).toMatchObject({ outdated: { changes: ['where'] }, behind: 0 })
     const refused = await second.get(`${BY_TOPIC}?require=current`)
@@ -87,7 +95,7 @@ test('a changed view is answered by its earlier definition until its backfill, t
     })
     // New events are folded by the new definition; the earlier one counts them from their rows.
     await take(second, 400, 500)
-    expect((await second.answer(BY_TOPIC)).data).toEqual(byTopic(kept))
+    expect((await byTopicOf(second)).data).toEqual(byTopic(kept))
 
     const asking = askAll(second)
     const backfill = await command(['backfill', DATASET, '--json'])
@@ -98,9 +106,9 @@ test('a changed view is answered by its earlier definition until its backfill, t
     const during = await asking.stop()
     const expected = [byTopic(kept), byTopic(long(kept))].map((rows) => JSON.stringify(rows))
     expect(during.filter((answer) => !expected.includes(answer))).toEqual([])
-    expect((await second.answer(BY_TOPIC)).data).toEqual(byTopic(long(kept)))
+    expect((await byTopicOf(second)).data).toEqual(byTopic(long(kept)))
     await take(second, 500, 600)
-    expect((await second.answer(BY_TOPIC)).data).toEqual(byTopic(long(kept)))
+    expect((await byTopicOf(second)).data).toEqual(byTopic(long(kept)))
     expect((await second.answer(ALL)).data).toEqual([{ notes: kept.length }])
   } finally {
     expect(await second.stop()).toBe(0)
