@@ -10,15 +10,16 @@ import { sentText } from '#core/sent-value.ts'
 import { TRINO_ADVICE, type TrinoViews, trinoViews } from '#core/trino/trino-views.ts'
 import { whyUnusable } from '#core/usable-value.ts'
 import { recogniseFormat } from '#ingest/inference/known-formats.ts'
-import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
+import type { Sample, SampleOptions } from '#ingest/inference/sample.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
 import { isDefinitionPath } from '../settings/setting-sources.ts'
 import { type DecodedSample, decodeSample } from './check-derived.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
-import { CommandError, EXIT_CODES } from './exit-codes.ts'
+import { EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, printTable, say } from './output.ts'
+import { readSample } from './read-sample.ts'
 
 /** values from which a format is recognised */
 const HINTED_MAX = 1_000
@@ -53,7 +54,7 @@ async function check(entry: string, file: string | undefined, options: CheckOpti
   const path = isDefinitionPath(entry) ? resolve(entry) : entry
   const { dataset, refused } = await compiled(path)
   const { definition } = await importDefinition(path)
-  const sample = file === undefined ? null : await sampleFrom(file, options)
+  const sample = file === undefined ? null : await readSample(file, options)
   const read = sample === null ? [] : checkColumns(definition, sample)
   const decoded =
     sample === null || dataset.columns.every(({ as }) => as === null) ? null : await decodeSample(dataset, sample.texts)
@@ -96,12 +97,6 @@ function sayRefused(refused: TrinoViews['refused'], views: number): void {
   )
   for (const { view, reasons } of refused) for (const reason of reasons) say(`    view '${view}', ${reason}`)
   say(`    ${TRINO_ADVICE}`)
-}
-
-function sampleFrom(file: string, options: SampleOptions): Promise<Sample> {
-  return sampleOf(file, options).catch((error: Error) => {
-    throw new CommandError('storage', `'${file}' cannot be read: ${error.message}`, { cause: error })
-  })
 }
 
 /** What ingest would make of the events, column by column. */

@@ -22,6 +22,7 @@ import { EngineMemoryError } from '#storage/engine/engine-connection.ts'
 import { LakeError } from '#storage/lake/lake-error.ts'
 import { TrinoError } from '#storage/trino/trino-error.ts'
 import { ConfigurationError } from '../settings/configuration-error.ts'
+import { isBadContent } from './bad-content.ts'
 import { CommandError, EXIT_CODES, type ExitName } from './exit-codes.ts'
 
 /** The exit code and message for an error of a command. */
@@ -50,16 +51,6 @@ function exitOf(error: Error): ExitName {
   if (error instanceof DictionaryFileError && !isSystemError(error.cause)) return 'definition'
   if (error instanceof FileSourceError && isBadContent(error.cause)) return 'definition'
   return isSystemError(error) || isSystemError(error.cause) ? 'storage' : 'fault'
-}
-
-/** A text that ends too early or cannot be inflated, or a damaged table. */
-function isBadContent(cause: unknown): boolean {
-  const { code = '' } = cause as NodeJS.ErrnoException
-  return (
-    cause instanceof SyntaxError ||
-    /^(Z_|ZSTD_)/.test(code) ||
-    /^(Invalid Input|IO) Error/.test((cause as Error).message)
-  )
 }
 
 /** ENOENT, EACCES, ENOSPC …, or SQLite's. */

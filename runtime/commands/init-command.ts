@@ -7,7 +7,7 @@ import { type ColumnDraft, decimalCommas, draftColumns } from '#ingest/inference
 import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
 import { definitionText } from '#ingest/inference/definition-text.ts'
 import { latinWord } from '#ingest/inference/latin-word.ts'
-import { type Sample, type SampleOptions, sampleOf } from '#ingest/inference/sample.ts'
+import type { Sample, SampleOptions } from '#ingest/inference/sample.ts'
 import { Survey } from '#ingest/inference/survey.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
@@ -15,6 +15,7 @@ import { commandWith, type SharedOptions } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
 import { printJson, say } from './output.ts'
+import { readSample } from './read-sample.ts'
 import { spreadJsonHint } from './spread-json.ts'
 
 interface InitOptions extends SharedOptions, SampleOptions {
@@ -74,12 +75,6 @@ async function sampleWithCommas(source: string, options: SampleOptions): Promise
   if (decimalComma.length === 0) return { sample, options }
   const more = { ...options, decimalComma }
   return { sample: await readSample(source, more), options: more }
-}
-
-function readSample(source: string, options: SampleOptions): Promise<Sample> {
-  return sampleOf(source, options).catch((error: Error) => {
-    throw new CommandError('storage', `'${source}' cannot be read: ${error.message}`, { cause: error })
-  })
 }
 
 function surveyOf({ events }: Sample): Survey {
