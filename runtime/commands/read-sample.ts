@@ -9,6 +9,12 @@ export async function readSample(source: string, options: SampleOptions): Promis
     return await sampleOf(source, options)
   } catch (error) {
     const exit = isBadContent(error) ? 'definition' : 'storage'
-    throw new CommandError(exit, `'${source}' cannot be read: ${(error as Error).message}`, { cause: error })
+    throw new CommandError(exit, `'${source}' cannot be read: ${reasonOf(error as Error)}`, { cause: error })
   }
+}
+
+/** `fetch` says why it failed only in the causes of its error. */
+function reasonOf(error: Error): string {
+  const own = error instanceof AggregateError ? error.errors.map(({ message }) => message).join('; ') : error.message
+  return error.cause instanceof Error ? `${own}: ${reasonOf(error.cause)}` : own
 }
