@@ -1,12 +1,18 @@
 /** Turns what was surveyed into columns, each with what is doubtful about it. */
+import { DEFINITION_LIMITS } from '#core/definition-limits.ts'
 import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
 import { recogniseFormat } from './known-formats.ts'
 import { latinWord } from './latin-word.ts'
+import { commonNotation, type SourceNotation } from './number-notation.ts'
+import { type NumberRange, rangeOf } from './number-range.ts'
+import { type Separated, separatedNumbers } from './separated-numbers.ts'
 import { DISTINCT_MAX, EVERY_ELEMENT, type FieldSurvey, MEMBERS_MAX, type Survey, type TextForm } from './survey.ts'
 
 export interface ColumnDraft {
   readonly name: string
   readonly path: string
+  /** instead of the path: an expression over another column */
+  readonly as?: string
   readonly type: ColumnType
   readonly unit?: TimeUnit
   /** of times: how they are written, in the order in which the formats are tried */
@@ -16,6 +22,8 @@ export interface ColumnDraft {
   readonly distinct: number
   /** there are more than were counted */
   readonly isManyMore: boolean
+  /** its texts are numbers, so it is nothing to group by */
+  readonly holdsNumbers: boolean
   readonly survey: FieldSurvey
   /** sentences for its user */
   readonly doubts: readonly string[]
@@ -42,16 +50,46 @@ const EPOCHS: readonly (readonly [TimeUnit, number, number])[] = [
 const DECIMAL_SCALE_MAX = 4
 const DECIMAL_DIGITS_MAX = 15
 
+const UNKNOWN: SourceNotation = { delimiter: null, decimalComma: [], guessed: new Map() }
+
 /** @param keywords words that SQL does not take for a name */
-export function draftColumns(survey: Survey, keywords: ReadonlySet<string>): ColumnDrafts {
+export function draftColumns(
+  survey: Survey,
+  keywords: ReadonlySet<string>,
+  source: SourceNotation = UNKNOWN,
+): ColumnDrafts {
   const doubts: string[] = []
   const leaves = leavesOf(survey, doubts)
   if (leaves.length > COLUMNS_MAX)
     doubts.push(`${leaves.length - COLUMNS_MAX} more places have values: only the first ${COLUMNS_MAX} became columns`)
   if (survey.leftOut > 0) doubts.push('the events have more members than were looked at')
   const names = new Names(keywords)
-  const columns = leaves.slice(0, COLUMNS_MAX).map((field) => draftColumn(field, survey, names.of(field.path)))
+  const common = commonNotation(leaves, source)
+  let room = DEFINITION_LIMITS.columnsMax - COLUMNS_MAX
+  const columns = leaves.slice(0, COLUMNS_MAX).flatMap((field) => {
+    const name = names.of(field.path)
+    const numbers = separatedNumbers(field, name, common, source)
+    if (numbers.kind !== 'derived') return [draftColumn(field, survey, name, numbers)]
+    if (room-- > 0) return derivedPair(field, survey, name, numbers, names)
+    const doubt = `${numbers.doubt}, and stay texts: a definition has at most ${DEFINITION_LIMITS.columnsMax} columns`
+    return [draftColumn(field, survey, name, { kind: 'text', doubt })]
+  })
   return { columns, doubts }
+}
+
+/** The text as it is, and the number in it. */
+function derivedPair(
+  field: FieldSurvey,
+  survey: Survey,
+  name: string,
+  { doubt, plain, as }: Extract<Separated, { kind: 'derived' }>,
+  names: Names,
+): ColumnDraft[] {
+  const text = names.of([`${name.slice(0, NAME_MAX - 5)}_text`])
+  const column = draftColumn(field, survey, text, { kind: 'text', doubt: null })
+  const doubts = [doubt]
+  const { type } = numberOf(rangeOf(plain), '', doubts)
+  return [column, { ...column, name, type, as: as(text), holdsNumbers: false, doubts }]
 }
 
 /** Places with values of their own: an object is given by its members, unless it is a dictionary. */
@@ -89,10 +127,15 @@ function isDictionary(field: FieldSurvey, fields: readonly FieldSurvey[]): boole
   return members.length > MEMBERS_MAX && present < field.present * members.length * 0.2
 }
 
-function draftColumn(field: FieldSurvey, { events }: Survey, name: string): ColumnDraft {
-  const doubts: string[] = []
+function draftColumn(
+  field: FieldSurvey,
+  { events }: Survey,
+  name: string,
+  numbers: Exclude<Separated, { kind: 'derived' }>,
+): ColumnDraft {
+  const doubts = numbers.doubt === null ? [] : [numbers.doubt]
   const isList = field.path.includes(EVERY_ELEMENT)
-  const scalar = typeOf(field, name, doubts)
+  const scalar: Scalar = numbers.kind === 'text' ? { type: 'VARCHAR' } : typeOf(field, name, doubts)
   const type = isList ? listOf(scalar.type, doubts) : scalar.type
   const distinct = field.distinct.size
   return {
@@ -104,6 +147,7 @@ function draftColumn(field: FieldSurvey, { events }: Survey, name: string): Colu
     isAlways: field.present === events && !isList,
     distinct,
     isManyMore: distinct >= DISTINCT_MAX,
+    holdsNumbers: numbers.kind === 'text',
     survey: field,
     doubts,
   }
@@ -130,8 +174,8 @@ function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   return { type: 'VARCHAR' }
 }
 
-function numberOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
-  const { lowest, highest, digits, scale } = field
+function numberOf(range: NumberRange, name: string, doubts: string[]): Scalar {
+  const { lowest, highest, digits, scale } = range
   const epoch = EPOCHS.find(([, from, to]) => lowest >= from && highest <= to)
   if (epoch !== undefined && scale === 0 && TIME_NAME.test(name)) return { type: 'TIMESTAMP', unit: epoch[0] }
   if (scale === 0 && digits <= 18) return { type: 'BIGINT' }
@@ -152,18 +196,15 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   // A code with leading zeros is no number.
   const isCode = [...field.distinct].some((text) => /^"[+-]?0\d/.test(text))
   if (numbers === values && !isCode) return dayNumberOf(field, name, doubts) ?? numberOf(field, name, doubts)
+  const numerals = numbers + formsOf(field, 'separated')
   const isTimeLike = formsOf(field, 'time-like') + formsOf(field, 'time', 'date') > values / 2
   const formatted = isTimeLike || formsOf(field, 'time-like', 'other') === values ? formattedOf(field, doubts) : null
   if (formatted !== null) return formatted
-  if (formsOf(field, 'decimal comma') > 0 && formsOf(field, 'decimal comma') + numbers === values)
-    doubts.push(
-      `its numbers have a decimal comma (${field.example}): draft again and ingest with --decimal-comma '${field.path.join('.')}'`,
-    )
-  else if (formsOf(field, 'time-like') > values / 2)
+  if (formsOf(field, 'time-like') > values / 2)
     doubts.push(`it looks like a time, but no known format reads all of its values (${field.example}); give its format`)
-  else if (numbers > 0.9 * values && !isCode)
+  else if (numerals > 0.9 * values && numerals < values && !isCode)
     doubts.push(
-      `${values - numbers} of ${values} values are not numbers${field.example === null ? '' : ` (${field.example.slice(0, 40)})`}`,
+      `${values - numerals} of ${values} values are not numbers${field.example === null ? '' : ` (${field.example.slice(0, 40)})`}`,
     )
   else if ((texts.get('time') ?? 0) > 0.9 * values)
     doubts.push(`${values - formsOf(field, 'time', 'date')} of ${values} values are not times`)
@@ -240,13 +281,4 @@ class Names {
 function wordOf(name: string): string {
   const word = latinWord(name)
   return /^[a-z]/.test(word) ? word : `c_${word}`.replace(/_$/, '')
-}
-
-/** Members of the event whose values are all numbers, some with a decimal comma. */
-export function decimalCommas({ fields }: Survey): string[] {
-  return [...fields.values()]
-    .filter(({ path, values }) => path.length === 1 && values > 0)
-    .filter((field) => formsOf(field, 'decimal comma') > 0)
-    .filter((field) => formsOf(field, 'decimal comma', 'integer', 'fraction') === field.values)
-    .map(({ path }) => path[0]!)
 }

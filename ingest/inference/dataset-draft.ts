@@ -44,6 +44,8 @@ export function draftDataset(name: string, columns: readonly ColumnDraft[], even
   const doubts: string[] = []
   const time = eventTimeOf(columns, doubts)
   const key = keyOf(columns, time, events)
+  if (key.holdsNumbers || key.as !== undefined)
+    doubts.push(`${key.name} holds numbers, and is the key only because no other column can be`)
   const groups = groupsOf(columns, time, key, events)
   const measures = measuresOf(columns, time, key, events)
   const list = columns
@@ -69,7 +71,7 @@ function eventTimeOf(columns: readonly ColumnDraft[], doubts: string[]): ColumnD
       .map(({ path, survey }) => `${path} (${survey.example})`)
     const seen =
       near.length === 0
-        ? columns.map(({ path }) => path).join(', ')
+        ? [...new Set(columns.map(({ path }) => path))].join(', ')
         : `these look like times of another form: ${near.join(', ')}`
     throw new Error(
       `no column is an event time (ISO 8601 text or another known format, or s, ms or us since 1970 under a name such as time, ts or created_at); ${seen}`,
@@ -82,10 +84,13 @@ function eventTimeOf(columns: readonly ColumnDraft[], doubts: string[]): ColumnD
 
 /** What identifies the thing that events are about: its events stay in one partition. */
 function keyOf(columns: readonly ColumnDraft[], time: ColumnDraft, events: number): ColumnDraft {
-  const score = ({ name, isAlways, distinct, survey }: ColumnDraft): number =>
+  const score = ({ name, type, isAlways, distinct, survey, holdsNumbers, as }: ColumnDraft): number =>
     (isAlways ? 8 : 0) +
     (name === 'id' ? 6 : 0) +
-    (ID_NAME.test(name) ? 4 : 0) +
+    (holdsNumbers ? -100 : 0) +
+    (as === undefined ? 0 : -50) +
+    // A number without the name of an identifier rather counts or measures something.
+    (ID_NAME.test(name) ? 4 : type === 'BIGINT' ? -4 : 0) +
     (3 * distinct) / events -
     survey.path.length
   const fit = columns.filter((column) => KEY_TYPES.includes(column.type) && column !== time)
@@ -98,8 +103,11 @@ function keyOf(columns: readonly ColumnDraft[], time: ColumnDraft, events: numbe
 function groupsOf(columns: readonly ColumnDraft[], time: ColumnDraft, key: ColumnDraft, events: number): ColumnDraft[] {
   const most = Math.min(GROUPS_MAX, Math.max(2, events / 2))
   const fit = columns.filter(
-    ({ type, distinct, survey }) =>
-      (type === 'VARCHAR' || type === 'BOOLEAN') && distinct >= 2 && distinct <= most && survey.present >= events * 0.3,
+    ({ type, distinct, survey, holdsNumbers }) =>
+      (type === 'BOOLEAN' || (type === 'VARCHAR' && !holdsNumbers)) &&
+      distinct >= 2 &&
+      distinct <= most &&
+      survey.present >= events * 0.3,
   )
   const score = ({ type, distinct, survey, name }: ColumnDraft): number =>
     survey.present / events +

@@ -29,10 +29,10 @@ export function definitionText(draft: DatasetDraft, columns: readonly ColumnDraf
   return `${lines.join('\n')}\n`
 }
 
-function columnLines({ name, type, path, unit, format, doubts }: ColumnDraft, isRequired: boolean): string[] {
+function columnLines({ name, type, path, as, unit, format, doubts }: ColumnDraft, isRequired: boolean): string[] {
   const parts = [
     `type: '${type}'`,
-    `path: ${quoted(path)}`,
+    as === undefined ? `path: ${quoted(path)}` : `as: ${quoted(as)}`,
     ...(unit === undefined ? [] : [`unit: '${unit}'`]),
     ...(format === undefined ? [] : [`format: ${formatText(format)}`]),
     ...(isRequired ? ['required: true'] : []),

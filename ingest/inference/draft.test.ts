@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest'
-import { type ColumnDraft, decimalCommas, draftColumns } from './column-draft.ts'
+import { type ColumnDraft, draftColumns } from './column-draft.ts'
 import { draftDataset } from './dataset-draft.ts'
 import { definitionText } from './definition-text.ts'
 import { latinWord } from './latin-word.ts'
@@ -57,7 +57,6 @@ test('a whole number is a time only under the name of one', () => {
 })
 
 test('says what is doubtful, with an example', () => {
-  expect(doubtsOf('-3,5', '12,0')).toMatch(/decimal comma \(-3,5\): draft again and ingest with --decimal-comma 'v'/)
   expect(doubtsOf('2001/01/01 25h10')).toMatch(
     /looks like a time, but no known format reads all of its values \(2001\/01\/01 25h10\)/,
   )
@@ -83,16 +82,6 @@ test.each([
   ['价格', ''],
 ])('%s is written as %s', (name, word) => {
   expect(latinWord(name)).toBe(word)
-})
-
-test('columns with decimal commas are those whose values are all numbers', () => {
-  const survey = new Survey()
-  for (const event of [
-    { a: '1,5', b: '1,5', c: '7', d: { e: '1,5' } },
-    { a: '2', b: 'x', c: '8.5', d: { e: '1' } },
-  ])
-    survey.add(event)
-  expect(decimalCommas(survey)).toEqual(['a'])
 })
 
 test('columns are the innermost values, named by their member, and by those above it where that is taken', () => {
@@ -173,6 +162,13 @@ test('the event time is always there and named like one, the key identifies, and
     },
     { name: 'top_labels', unnest: 'labels', dimensions: ['labels'], time: { size: '10m', every: '1m' } },
   ])
+})
+
+test('a number is the key under the name of an identifier, or if nothing else can be', () => {
+  const events = Array.from({ length: 4 }, (_, at) => ({ at: `2026-01-0${at + 1}T10:00:00Z`, visits: at, shop: 'A' }))
+  expect(draft(events).draft.key.name).toBe('shop')
+  expect(draft(events.map(({ visits, ...event }) => ({ ...event, shop_no: visits }))).draft.key.name).toBe('shop_no')
+  expect(draft(events.map(({ shop, ...event }) => event)).draft.key.name).toBe('visits')
 })
 
 test('without a time the message says what was seen', () => {

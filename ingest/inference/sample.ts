@@ -14,6 +14,8 @@ const RECORD_BYTES_MAX = 1024 * 1024
 
 export interface Sample {
   readonly format: Recognised['format']
+  /** between the fields of CSV; null: it is not CSV */
+  readonly delimiter: string | null
   readonly events: readonly object[]
   /** the JSON of each event, as it would be ingested */
   readonly texts: readonly string[]
@@ -33,18 +35,23 @@ export interface SampleOptions extends FormatOptions {
 /** @param source a path, `-` or an http(s) address. @throws Error if it cannot be read */
 export async function sampleOf(source: string, options: SampleOptions = {}): Promise<Sample> {
   const { stream, isTable } = await open(source)
-  let format: Recognised['format'] = isTable ? 'parquet' : 'ndjson'
+  let recognised: Recognised = { format: isTable ? 'parquet' : 'ndjson' }
   const splitter = isTable
     ? new LineSplitter(RECORD_BYTES_MAX, 'row')
-    : new RecognisingSplitter(source, RECORD_BYTES_MAX, options, (recognised) => {
-        format = recognised.format
+    : new RecognisingSplitter(source, RECORD_BYTES_MAX, options, (found) => {
+        recognised = found
       })
   const reader = new InflatingReader(new ChunkReader(stream))
   try {
-    return { ...(await take(reader, splitter, options.after ?? 0)), format }
+    const taken = await take(reader, splitter, options.after ?? 0)
+    return { ...taken, format: recognised.format, delimiter: delimiterIn(recognised) }
   } finally {
     reader.stop()
   }
+}
+
+function delimiterIn(recognised: Recognised): string | null {
+  return recognised.format === 'csv' ? recognised.delimiter : null
 }
 
 async function open(source: string): Promise<{ stream: Readable; isTable: boolean }> {
@@ -54,7 +61,11 @@ async function open(source: string): Promise<{ stream: Readable; isTable: boolea
   return { stream: Readable.fromWeb(reply.body as never), isTable: false }
 }
 
-async function take(reader: Chunks, splitter: RecordSplitter, after: number): Promise<Omit<Sample, 'format'>> {
+async function take(
+  reader: Chunks,
+  splitter: RecordSplitter,
+  after: number,
+): Promise<Omit<Sample, 'format' | 'delimiter'>> {
   const events: object[] = []
   const texts: string[] = []
   const odd: { place: string; reason: string }[] = []

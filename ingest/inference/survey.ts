@@ -1,10 +1,15 @@
 /** What the values of a sample of events have in common, by their place in the event. */
 import { whyUnusable } from '#core/usable-value.ts'
+import { emptyRange, type NumberRange, widen } from './number-range.ts'
+import { isSeparated } from './numeral.ts'
 
 export type ValueKind = 'integer' | 'fraction' | 'boolean' | 'text' | 'object' | 'list'
 
-/** Values at one place: `path` are the names of members; `[*]` is every element of an array. */
-export interface FieldSurvey {
+/**
+ * Values at one place: `path` are the names of members; `[*]` is every element of an array. The range is that of numbers, also of those
+ * written as text with nothing but a decimal point.
+ */
+export interface FieldSurvey extends NumberRange {
   readonly path: readonly string[]
   /** events that have a value here which is not null */
   present: number
@@ -13,18 +18,14 @@ export interface FieldSurvey {
   readonly kinds: Map<ValueKind, number>
   /** different scalar values, as JSON; at most DISTINCT_MAX */
   readonly distinct: Set<string>
-  /** of numbers, also of those written as text: smallest and largest, and the most digits before and after the point */
-  lowest: number
-  highest: number
-  digits: number
-  scale: number
   /** texts of each form */
   readonly texts: Map<TextForm, number>
   /** one of the texts of no form, to show */
   example: string | null
 }
 
-export type TextForm = 'time' | 'date' | 'integer' | 'fraction' | 'decimal comma' | 'boolean' | 'time-like' | 'other'
+/** `separated`: a number with a decimal comma or separators of thousands */
+export type TextForm = 'time' | 'date' | 'integer' | 'fraction' | 'separated' | 'boolean' | 'time-like' | 'other'
 
 export const DISTINCT_MAX = 5_000
 export const EVERY_ELEMENT = '[*]'
@@ -35,7 +36,6 @@ const FIELDS_MAX = 1_000
 
 const INTEGER = /^[+-]?\d{1,18}$/
 const FRACTION = /^[+-]?\d{1,30}\.\d{1,30}$/
-const DECIMAL_COMMA = /^[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+$/
 const TIME_LIKE =
   /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d\d|\b\d{1,2}[ /-](jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}\b/i
 
@@ -82,10 +82,7 @@ export class Survey {
       values: 0,
       kinds: new Map(),
       distinct: new Set(),
-      lowest: Number.POSITIVE_INFINITY,
-      highest: Number.NEGATIVE_INFINITY,
-      digits: 0,
-      scale: 0,
+      ...emptyRange(),
       texts: new Map(),
       example: null,
     }
@@ -100,22 +97,12 @@ function note(field: FieldSurvey, value: unknown): void {
   field.kinds.set(kind, (field.kinds.get(kind) ?? 0) + 1)
   if (kind === 'object' || kind === 'list') return
   if (field.distinct.size < DISTINCT_MAX) field.distinct.add(JSON.stringify(value))
-  if (typeof value === 'number') noteNumber(field, String(value))
+  if (typeof value === 'number') widen(field, String(value))
   if (typeof value !== 'string') return
   const form = formOf(value)
   field.texts.set(form, (field.texts.get(form) ?? 0) + 1)
-  if (form === 'integer' || form === 'fraction') noteNumber(field, value)
-  if (form === 'other' || form === 'time-like' || form === 'decimal comma') field.example ??= value
-}
-
-function noteNumber(field: FieldSurvey, text: string): void {
-  const number = Number(text)
-  field.lowest = Math.min(field.lowest, number)
-  field.highest = Math.max(field.highest, number)
-  const [whole, part = ''] = text.replace(/^[+-]/, '').split('.')
-  const isPlain = /^\d*$/.test(part) && /^\d+$/.test(whole!)
-  field.digits = Math.max(field.digits, isPlain ? whole!.length : Number.POSITIVE_INFINITY)
-  field.scale = Math.max(field.scale, part.length)
+  if (form === 'integer' || form === 'fraction') widen(field, value)
+  if (form === 'other' || form === 'time-like' || form === 'separated') field.example ??= value
 }
 
 function kindOf(value: unknown): ValueKind {
@@ -130,7 +117,7 @@ function formOf(text: string): TextForm {
   if (isTime(text)) return 'time'
   if (INTEGER.test(text)) return 'integer'
   if (FRACTION.test(text)) return 'fraction'
-  if (DECIMAL_COMMA.test(text)) return 'decimal comma'
+  if (isSeparated(text)) return 'separated'
   if (/^(true|false)$/i.test(text)) return 'boolean'
   return TIME_LIKE.test(text) ? 'time-like' : 'other'
 }

@@ -103,6 +103,54 @@ test('decimal commas are recognised, and the printed command has the flag; names
   expect(data).toMatchObject([{ events: 2, total_grosse: 1236.75 }])
 })
 
+/** Drafts, runs the printed `ingest`, and asks for the totals of the first view. */
+async function totalsOf(name: string, text: string): Promise<{ said: string; totals: Record<string, unknown> }> {
+  const stem = name.replace(/\..*/, '')
+  await writeFile(join(folder, name), text)
+  const { stderr } = await run(process.execPath, [MAIN, 'init', name], { cwd: folder })
+  const [command] = /ingest .*/.exec(stderr)!
+  const ingested = await watershed(...command.replaceAll("'", '').split(' '), '--data', 'data')
+  expect(ingested).toMatchObject({ rejected: 0, unconverted: {} })
+  const shared = ['--dimensions', '', '--dataset', `./${stem}.ts`, '--data', 'data']
+  const [view] = /(?<=query \w+ )\w+/.exec(stderr)!
+  const { data } = await watershed('query', stem, view, ...shared)
+  return { said: stderr, totals: (data as Record<string, unknown>[])[0]! }
+}
+
+test.each([
+  [
+    'us.csv',
+    'date,store,visitors\n2026-01-01,A,"1,234"\n2026-01-02,A,950\n2026-01-03,B,"2,001"\n',
+    { events: 3, total_visitors: 4185 },
+    /please check: visitors: its numbers are read as having separators of thousands \(1,234\)/,
+  ],
+  [
+    'filialen.csv',
+    'Datum;Filiale;Besucher;Umsatz\n14.03.2026;A;1.234;10.500,50\n15.03.2026;A;2.001;9.875,00\n',
+    { events: 2, total_besucher: 3235, total_umsatz: 20375.5 },
+    /--decimal-comma 'Besucher,Umsatz'/,
+  ],
+  [
+    'visits.ndjson',
+    '{"date":"2026-01-01","shop":{"sales":"1,234,567.5"}}\n{"date":"2026-01-02","shop":{"sales":"12.25"}}\n',
+    { events: 2, total_sales: 1234579.75 },
+    /please check: sales: its numbers are read as having separators of thousands \(1,234,567\.5\)/,
+  ],
+  [
+    'open.csv',
+    'date;store;visitors\n2026-01-01;A;1,234\n2026-01-02;B;2,001\n',
+    { events: 2 },
+    /please check: visitors: .*have a decimal comma or separators of thousands, and no other value decides/,
+  ],
+])('%s: separators of thousands are not taken for decimals', async (name, text, totals, said) => {
+  const answer = await totalsOf(name, text)
+  expect(answer.totals).toMatchObject(totals)
+  expect(answer.said).toMatch(said)
+  const stated = [...answer.said.matchAll(/please check: (\w+): (.*)/g)]
+  const definition = await readFile(join(folder, name.replace(/\..*/, '.ts')), 'utf8')
+  for (const [, column, doubt] of stated) expect(definition).toContain(`// Please check: ${doubt}.\n    ${column}: {`)
+})
+
 test.each([
   ['spread over several lines', '{\n "id": 1,\n "at": "2026-03-01"\n}\n'],
   ['several on one line', '{"id":1,"at":"2026-03-01"}{"id":2,"at":"2026-03-02"}\n'],

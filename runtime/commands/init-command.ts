@@ -3,10 +3,11 @@ import { existsSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { basename, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
-import { type ColumnDraft, decimalCommas, draftColumns } from '#ingest/inference/column-draft.ts'
+import { type ColumnDraft, draftColumns } from '#ingest/inference/column-draft.ts'
 import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
 import { definitionText } from '#ingest/inference/definition-text.ts'
 import { latinWord } from '#ingest/inference/latin-word.ts'
+import { decimalCommas, type SourceNotation } from '#ingest/inference/number-notation.ts'
 import type { Sample, SampleOptions } from '#ingest/inference/sample.ts'
 import { Survey } from '#ingest/inference/survey.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
@@ -45,8 +46,8 @@ async function init(source: string, options: InitOptions): Promise<void> {
   const output = options.output ?? `${name}.ts`
   if (existsSync(output) && !options.force)
     throw new CommandError('usage', `'${output}' exists; choose another with --output, or overwrite it with --force`)
-  const { sample, options: read } = await sampleWithCommas(source, options)
-  const { columns, draft } = await draftOf(name, source, sample)
+  const { sample, options: read, notation } = await sampleWithCommas(source, options)
+  const { columns, draft } = await draftOf(name, source, sample, notation)
   await writeFile(output, definitionText(draft, columns, basename(source)))
   const checked = await check(output, sample)
   const doubts = [
@@ -65,16 +66,21 @@ interface ReadSample {
   readonly sample: Sample
   /** the flags with which it was read, those that it turned out to need included */
   readonly options: SampleOptions
+  readonly notation: SourceNotation
 }
 
 /** A CSV file with decimal commas is read again with the columns that have them. */
 async function sampleWithCommas(source: string, options: SampleOptions): Promise<ReadSample> {
   const sample = await readSample(source, options)
-  if (sample.format !== 'csv' || source === '-' || options.decimalComma !== undefined) return { sample, options }
-  const decimalComma = decimalCommas(surveyOf(sample))
-  if (decimalComma.length === 0) return { sample, options }
+  const { delimiter } = sample
+  const given = { delimiter, decimalComma: options.decimalComma ?? [], guessed: new Map<string, string>() }
+  const isSettled = delimiter === null || source === '-' || options.decimalComma !== undefined
+  const found = isSettled ? new Map<string, string>() : decimalCommas(surveyOf(sample).fields.values(), delimiter)
+  if (found.size === 0) return { sample, options, notation: given }
+  const decimalComma = [...found.keys()]
+  const guessed = new Map([...found].filter((entry): entry is [string, string] => entry[1] !== null))
   const more = { ...options, decimalComma }
-  return { sample: await readSample(source, more), options: more }
+  return { sample: await readSample(source, more), options: more, notation: { delimiter, decimalComma, guessed } }
 }
 
 function surveyOf({ events }: Sample): Survey {
@@ -87,6 +93,7 @@ async function draftOf(
   name: string,
   source: string,
   sample: Sample,
+  notation: SourceNotation,
 ): Promise<{ columns: readonly ColumnDraft[]; draft: DatasetDraft }> {
   if (sample.events.length === 0) {
     const [odd] = sample.odd
@@ -94,7 +101,7 @@ async function draftOf(
     const hint = spreadJsonHint(source, 0, sample.odd)
     throw new CommandError('definition', `'${source}' has no events${why}${hint === null ? '' : `\n${hint}`}`)
   }
-  const { columns, doubts } = draftColumns(surveyOf(sample), await keywords())
+  const { columns, doubts } = draftColumns(surveyOf(sample), await keywords(), notation)
   try {
     const draft = draftDataset(name, columns, sample.events.length)
     return { columns, draft: { ...draft, doubts: [...draft.doubts, ...doubts] } }
