@@ -1,6 +1,7 @@
 /** Turns what was surveyed into columns, each with what is doubtful about it. */
 import { DEFINITION_LIMITS } from '#core/definition-limits.ts'
 import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
+import { pathText, readableFields } from './column-paths.ts'
 import { recogniseFormat } from './known-formats.ts'
 import { latinWord } from './latin-word.ts'
 import { commonNotation, type SourceNotation } from './number-notation.ts'
@@ -59,7 +60,7 @@ export function draftColumns(
   source: SourceNotation = UNKNOWN,
 ): ColumnDrafts {
   const doubts: string[] = []
-  const leaves = leavesOf(survey, doubts)
+  const leaves = readableFields(leavesOf(survey, doubts), doubts)
   if (leaves.length > COLUMNS_MAX)
     doubts.push(`${leaves.length - COLUMNS_MAX} more places have values: only the first ${COLUMNS_MAX} became columns`)
   if (survey.leftOut > 0) doubts.push('the events have more members than were looked at')
@@ -240,15 +241,6 @@ function listOf(type: ColumnType, doubts: string[]): ColumnType {
   if (type.startsWith('DECIMAL')) return 'DOUBLE[]'
   if (type === 'TIMESTAMP') doubts.push('its times stay texts: there are no lists of times')
   return 'VARCHAR[]'
-}
-
-/** @example pathText(['a', 'odd name', '[*]']) // $.a."odd name"[*] */
-function pathText(path: readonly string[]): string {
-  const steps = path.map((name) => {
-    if (name === EVERY_ELEMENT) return name
-    return /^[A-Za-z_]\w*$/.test(name) ? `.${name}` : `.${JSON.stringify(name)}`
-  })
-  return `$${steps.join('')}`
 }
 
 /** Names of columns, each once: that of the member, with the members above it where it is taken. */

@@ -8,8 +8,8 @@ export function definitionText(draft: DatasetDraft, columns: readonly ColumnDraf
   const used = [...new Set(views.flatMap(({ measures }) => measures.map(({ text }) => text.split('(')[0]!)))]
   const functions = [...used, ...(views.some((view) => 'size' in view.time) ? ['sliding'] : []), 'defineDataset']
   const lines = [
-    `// Drafted from ${source}. Everything here is yours to change: names, types, views.`,
-    ...doubts.map((doubt) => `// Please check: ${doubt}.`),
+    `// Drafted from ${oneLine(source)}. Everything here is yours to change: names, types, views.`,
+    ...doubts.map((doubt) => `// Please check: ${oneLine(doubt)}.`),
     `import { ${functions.toSorted().join(', ')} } from 'watershed'`,
     '',
     'export default defineDataset({',
@@ -37,10 +37,11 @@ function columnLines({ name, type, path, as, unit, format, doubts }: ColumnDraft
     ...(format === undefined ? [] : [`format: ${formatText(format)}`]),
     ...(isRequired ? ['required: true'] : []),
   ]
-  return [
-    ...doubts.map((doubt) => `    // Please check: ${doubt.replaceAll(/\s+/g, ' ')}.`),
-    `    ${name}: { ${parts.join(', ')} },`,
-  ]
+  return [...doubts.map((doubt) => `    // Please check: ${oneLine(doubt)}.`), `    ${name}: { ${parts.join(', ')} },`]
+}
+
+function oneLine(text: string): string {
+  return text.replaceAll(/\s+/g, ' ')
 }
 
 function formatText(formats: readonly string[]): string {

@@ -124,6 +124,43 @@ test('a member that is sometimes an object, a list within a list and a dictionar
   expect(doubts.join('\n')).toMatch(/\$\.course is sometimes a value and sometimes an object/)
 })
 
+test.each<[string, object, string[], RegExp]>([
+  [
+    'names that differ in case',
+    { ID: 1, id: 2, x: 3 },
+    ['$.ID', '$.x'],
+    /^left out: \$\.id; another path differs only in letter/,
+  ],
+  ['objects that do', { A: { x: 1 }, a: { y: 1, z: 2 } }, ['$.A.x'], /^left out: \$\.a\.y, \$\.a\.z; another path/],
+  ['elements that do', { a: [{ X: 1, x: 2 }] }, ['$.a[*].X'], /^left out: \$\.a\[\*\]\.x; another path/],
+  ['letters beyond ASCII', { É: 1, é: 2 }, ['$."É"'], /^left out: \$\."é"; another path/],
+  ['an empty name', { '': 1, x: 2 }, ['$.x'], /^left out: \$\.""; a JSON path cannot have a name that is empty/],
+  ['a quote', { 'a"b': { c: 1 }, x: 2 }, ['$.x'], /^left out: \$\."a\\"b"\.c; a JSON path cannot/],
+  ['a backslash', { 'a\\b': 1, x: 2 }, ['$.x'], /^left out: \$\."a\\\\b"; a JSON path cannot/],
+  ['a line break', { 'a\r\nb': 1, x: 2 }, ['$.x'], /^left out: \$\."a\\r\\nb"; a JSON path cannot/],
+  ['a tabulator', { 'a\tb': 1, x: 2 }, ['$.x'], /^left out: \$\."a\\tb"; a JSON path cannot/],
+  [
+    'the sign of a list',
+    { 'a[*]': 1, '[*]': 2, x: { '[*]': 3 } },
+    [],
+    /^left out: \$\."a\[\*\]", \$\."\[\*\]", \$\.x\."\[\*\]"; /,
+  ],
+  ['a very long name', { ['n'.repeat(1_100)]: 1, x: 2 }, ['$.x'], /^left out: \$\.n+; /],
+])('%s: what a path cannot name is left out, and said', (_what, event, paths, doubt) => {
+  const { columns, doubts } = columnsOf([event])
+  expect(columns.map(({ path }) => path)).toEqual(paths)
+  expect(doubts).toEqual([expect.stringMatching(doubt)])
+})
+
+test('of paths that differ in case, the one of most events stays', () => {
+  expect(columnsOf([{ Id: 1 }, { id: 2 }, { id: 3 }]).columns.map(({ path }) => path)).toEqual(['$.id'])
+})
+
+test('many places that are left out are counted', () => {
+  const event = Object.fromEntries(Array.from({ length: 14 }, (_, at) => [`"${at}`, 1]))
+  expect(columnsOf([event]).doubts).toEqual([expect.stringMatching(/\$\."\\"9" and 4 more; /)])
+})
+
 const draft = (
   events: readonly object[],
 ): { draft: ReturnType<typeof draftDataset>; columns: readonly ColumnDraft[] } => {

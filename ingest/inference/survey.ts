@@ -6,7 +6,7 @@ import { isSeparated } from './numeral.ts'
 export type ValueKind = 'integer' | 'fraction' | 'boolean' | 'text' | 'object' | 'list'
 
 /**
- * Values at one place: `path` are the names of members; `[*]` is every element of an array. The range is that of numbers, also of those
+ * Values at one place: `path` are the names of members; `EVERY_ELEMENT` is all those of an array. The range is that of numbers, also of those
  * written as text with nothing but a decimal point.
  */
 export interface FieldSurvey extends NumberRange {
@@ -28,7 +28,8 @@ export interface FieldSurvey extends NumberRange {
 export type TextForm = 'time' | 'date' | 'integer' | 'fraction' | 'separated' | 'boolean' | 'time-like' | 'other'
 
 export const DISTINCT_MAX = 5_000
-export const EVERY_ELEMENT = '[*]'
+/** of a path: not a name that members have */
+export const EVERY_ELEMENT = '\0[*]'
 const DEPTH_MAX = 8
 /** an object with more members than this, of which an event has few, is a dictionary and not a record */
 export const MEMBERS_MAX = 60

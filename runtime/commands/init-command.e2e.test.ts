@@ -238,6 +238,42 @@ test('an existing definition is kept, and what cannot be drafted is explained', 
   await expect(watershed('init', 'none.csv')).rejects.toThrow(/'none.csv' cannot be read: ENOENT/)
 })
 
+test('members that a path cannot name are left out and named, and the rest is drafted', async () => {
+  const odd = {
+    ID: 1,
+    id: 2,
+    '': 3,
+    'a"b': 4,
+    'c\\d': 5,
+    'e\nf': 6,
+    'g[*]': 7,
+    '\u2028': 'x\u2028y',
+    '[*]': 8,
+    "it's": 9,
+  }
+  await writeFile(join(folder, 'odd.ndjson'), JSON.stringify({ time: '2026-01-01T00:00:00Z', ...odd }))
+  const { drafted, rows } = await tenMinutes('odd.ndjson')
+  expect(drafted.doubts).toEqual(
+    expect.arrayContaining([
+      expect.stringMatching(/^left out: \$\."", .*"g\[\*\]"/),
+      expect.stringMatching(/^left out: \$\.id; /),
+    ]),
+  )
+  expect(await readFile(join(folder, 'odd.ts'), 'utf8')).toMatch(/^\/\/ Please check: left out: \$\.id; .*letter case/m)
+  expect(rows).toMatchObject([{ events: 1 }])
+})
+
+test('a draft that does not load is not written', async () => {
+  await writeFile(join(folder, 'x.ndjson'), '{"id":1,"at":"2026-01-01T00:00:00Z"}\n')
+  const refused = /the draft is not valid, so it was not written: .*x\.ts: .*\n.*name/
+  await expect(watershed('init', 'x.ndjson', '--name', 'Not A Name', '--output', 'x.ts')).rejects.toThrow(refused)
+  await expect(readFile(join(folder, 'x.ts'))).rejects.toThrow('ENOENT')
+  await writeFile(join(folder, 'x.ts'), '// mine')
+  const force = ['--name', 'Not A Name', '--output', 'x.ts', '--force']
+  await expect(watershed('init', 'x.ndjson', ...force)).rejects.toMatchObject({ code: 65 })
+  expect(await readFile(join(folder, 'x.ts'), 'utf8')).toBe('// mine')
+})
+
 test('check says what a definition makes of a file, before anything is ingested', async () => {
   const lines = [
     { id: 1, at: '2026-01-01T00:00:00Z', price: '19.99' },

@@ -1,7 +1,8 @@
 /** watershed init <file|url>: drafts a definition from a sample of someone's own data, and checks that it takes that data in. */
 import { existsSync } from 'node:fs'
-import { writeFile } from 'node:fs/promises'
-import { basename, relative, resolve } from 'node:path'
+import { mkdtemp, rm, writeFile } from 'node:fs/promises'
+import { tmpdir } from 'node:os'
+import { basename, join, relative, resolve } from 'node:path'
 import type { Command } from 'commander'
 import { type ColumnDraft, draftColumns } from '#ingest/inference/column-draft.ts'
 import { type DatasetDraft, draftDataset } from '#ingest/inference/dataset-draft.ts'
@@ -48,8 +49,9 @@ async function init(source: string, options: InitOptions): Promise<void> {
     throw new CommandError('usage', `'${output}' exists; choose another with --output, or overwrite it with --force`)
   const { sample, options: read, notation } = await sampleWithCommas(source, options)
   const { columns, draft } = await draftOf(name, source, sample, notation)
-  await writeFile(output, definitionText(draft, columns, basename(source)))
-  const checked = await check(output, sample)
+  const text = definitionText(draft, columns, basename(source))
+  const checked = await check(text, output, sample)
+  await writeFile(output, text)
   const doubts = [
     ...draft.doubts,
     ...columns.flatMap((column) => column.doubts.map((doubt) => `${column.name}: ${doubt}`)),
@@ -106,15 +108,19 @@ async function draftOf(
     const draft = draftDataset(name, columns, sample.events.length)
     return { columns, draft: { ...draft, doubts: [...draft.doubts, ...doubts] } }
   } catch (error) {
-    throw new CommandError('definition', `'${source}': ${(error as Error).message}`, { cause: error })
+    const message = [(error as Error).message, ...doubts].join('; ')
+    throw new CommandError('definition', `'${source}': ${message}`, { cause: error })
   }
 }
 
-/** Loads what was written as every command does, and offers it the sample. */
-async function check(file: string, { events }: Sample): Promise<Checked> {
+/** Loads the draft as every command does, before it is written where it stays, and offers it the sample. */
+async function check(text: string, output: string, { events }: Sample): Promise<Checked> {
+  const folder = await mkdtemp(join(tmpdir(), 'watershed-init-'))
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
+  const file = join(folder, basename(output))
   try {
-    const [dataset] = [...(await loadDatasets([resolve(file)], engine)).values()]
+    await writeFile(file, text)
+    const [dataset] = [...(await loadDatasets([file], engine)).values()]
     const verdicts = events.map((event) => dataset!.check(event, JSON.stringify(event), Date.now()))
     const rejected = verdicts.filter((verdict) => !verdict.ok)
     return {
@@ -122,8 +128,13 @@ async function check(file: string, { events }: Sample): Promise<Checked> {
       rejected: rejected.length,
       reason: rejected[0]?.ok === false ? rejected[0].reason : null,
     }
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error
+    const message = error.message.replaceAll(file, output)
+    throw new CommandError(error.exit, `the draft is not valid, so it was not written: ${message}`, { cause: error })
   } finally {
     engine.close()
+    await rm(folder, { recursive: true })
   }
 }
 
