@@ -6,8 +6,17 @@ import { recogniseFormat } from './known-formats.ts'
 import { latinWord } from './latin-word.ts'
 import { commonNotation, type SourceNotation } from './number-notation.ts'
 import { type NumberRange, rangeOf } from './number-range.ts'
+import { numberType } from './number-type.ts'
 import { type Separated, separatedNumbers } from './separated-numbers.ts'
-import { DISTINCT_MAX, EVERY_ELEMENT, type FieldSurvey, MEMBERS_MAX, type Survey, type TextForm } from './survey.ts'
+import {
+  DISTINCT_MAX,
+  EVERY_ELEMENT,
+  type FieldSurvey,
+  MEMBERS_MAX,
+  NUMBER_FORMS,
+  type Survey,
+  type TextForm,
+} from './survey.ts'
 
 export interface ColumnDraft {
   readonly name: string
@@ -47,9 +56,6 @@ const EPOCHS: readonly (readonly [TimeUnit, number, number])[] = [
   ['ms', 315_532_800_000, 4_102_444_800_000],
   ['us', 315_532_800_000_000, 4_102_444_800_000_000],
 ]
-/** beyond these, fractions are not prices or shares but measurements */
-const DECIMAL_SCALE_MAX = 4
-const DECIMAL_DIGITS_MAX = 15
 
 const UNKNOWN: SourceNotation = { delimiter: null, decimalComma: [], guessed: new Map() }
 
@@ -169,23 +175,18 @@ function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   if (of('integer', 'fraction') === values) return dayNumberOf(field, name, doubts) ?? numberOf(field, name, doubts)
   if (of('text') === values) return textOf(field, name, doubts)
   // Values of several kinds: numbers that are sometimes written as text are numbers.
-  const numeric = of('integer', 'fraction') + formsOf(field, 'integer', 'fraction')
+  const numeric = of('integer', 'fraction') + formsOf(field, ...NUMBER_FORMS)
   if (numeric === values) return numberOf(field, name, doubts)
   doubts.push(`its values are of several kinds (${[...kinds].map(([kind, count]) => `${count} × ${kind}`).join(', ')})`)
   return { type: 'VARCHAR' }
 }
 
 function numberOf(range: NumberRange, name: string, doubts: string[]): Scalar {
-  const { lowest, highest, digits, scale } = range
+  const { lowest, highest, scale, isExponential } = range
   const epoch = EPOCHS.find(([, from, to]) => lowest >= from && highest <= to)
-  if (epoch !== undefined && scale === 0 && TIME_NAME.test(name)) return { type: 'TIMESTAMP', unit: epoch[0] }
-  if (scale === 0 && digits <= 18) return { type: 'BIGINT' }
-  if (scale === 0)
-    doubts.push(
-      'some of its whole numbers have 19 digits or more, of which a DOUBLE keeps 15; if all digits matter, use VARCHAR, or DECIMAL(38,0) to compute with them',
-    )
-  if (scale <= DECIMAL_SCALE_MAX && digits + scale <= DECIMAL_DIGITS_MAX) return { type: `DECIMAL(18,${scale})` }
-  return { type: 'DOUBLE' }
+  if (epoch !== undefined && scale === 0 && !isExponential && TIME_NAME.test(name))
+    return { type: 'TIMESTAMP', unit: epoch[0] }
+  return { type: numberType(range, doubts) }
 }
 
 function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
@@ -193,9 +194,10 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   if (formsOf(field, 'date') === values) return { type: TIME_NAME.test(name) ? 'TIMESTAMP' : 'DATE', unit: 'iso' }
   if (formsOf(field, 'time', 'date') === values) return { type: 'TIMESTAMP', unit: 'iso' }
   if (formsOf(field, 'boolean') === values) return { type: 'BOOLEAN' }
-  const numbers = formsOf(field, 'integer', 'fraction')
+  const numbers = formsOf(field, ...NUMBER_FORMS)
   // A code with leading zeros is no number.
   const isCode = [...field.distinct].some((text) => /^"[+-]?0\d/.test(text))
+  if (numbers === values && field.scale === 0 && formsOf(field, 'long integer') > 0) return longCode(doubts)
   if (numbers === values && !isCode) return dayNumberOf(field, name, doubts) ?? numberOf(field, name, doubts)
   const numerals = numbers + formsOf(field, 'separated')
   const isTimeLike = formsOf(field, 'time-like') + formsOf(field, 'time', 'date') > values / 2
@@ -209,6 +211,14 @@ function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
     )
   else if ((texts.get('time') ?? 0) > 0.9 * values)
     doubts.push(`${values - formsOf(field, 'time', 'date')} of ${values} values are not times`)
+  return { type: 'VARCHAR' }
+}
+
+/** Rather an identifier than a number to compute with. */
+function longCode(doubts: string[]): Scalar {
+  doubts.push(
+    'some of its whole numbers have 19 digits or more, so they stay texts; use DECIMAL(38,0) to compute with them',
+  )
   return { type: 'VARCHAR' }
 }
 
@@ -238,7 +248,11 @@ function formsOf({ texts }: FieldSurvey, ...forms: TextForm[]): number {
 
 function listOf(type: ColumnType, doubts: string[]): ColumnType {
   if (type === 'BOOLEAN' || type === 'BIGINT' || type === 'DOUBLE' || type === 'VARCHAR') return `${type}[]`
-  if (type.startsWith('DECIMAL')) return 'DOUBLE[]'
+  if (type.startsWith('DECIMAL')) {
+    if (!type.startsWith('DECIMAL(18,'))
+      doubts.push('there are no lists of decimals, and a DOUBLE keeps 15 digits of each')
+    return 'DOUBLE[]'
+  }
   if (type === 'TIMESTAMP') doubts.push('its times stay texts: there are no lists of times')
   return 'VARCHAR[]'
 }

@@ -1,5 +1,7 @@
 /** Chooses event time, key and views for surveyed columns. */
+import { DEFINITION_LIMITS } from '#core/definition-limits.ts'
 import type { Grain } from '#core/grains.ts'
+import { decimalOf } from '#core/stored-value.ts'
 import { columnTimeMs } from '#core/usable-value.ts'
 import type { ColumnDraft } from './column-draft.ts'
 
@@ -129,6 +131,7 @@ function measuresOf(
   const numbers = columns
     .filter((column) => column !== time && column !== key && /^(BIGINT|DOUBLE|DECIMAL)/.test(column.type))
     .filter(({ name, type }) => !type.endsWith('[]') && !NOT_ADDED.test(name))
+    .filter(({ type }) => (decimalOf(type)?.digits ?? 0) <= DEFINITION_LIMITS.sumDigitsMax)
     .toSorted((a, b) => b.survey.present - a.survey.present)
     .slice(0, NUMBERS_MAX)
   const added = numbers.flatMap(({ name, type }): MeasureDraft[] =>

@@ -28,6 +28,20 @@ test.each<[string, unknown[]]>([
   ['BIGINT', ['7', '12']],
   ['DECIMAL(18,1)', ['7', '12.5']],
   ['DECIMAL(18,1)', [7, '12.5']],
+  ['DECIMAL(28,2)', ['1234567890123456.78']],
+  ['DECIMAL(28,2)', ['1234567890123456.00', '7']],
+  ['DECIMAL(28,2)', [5.5, 7, '-12345678901234567890.25']],
+  ['DECIMAL(28,18)', ['0.123456789012345678']],
+  ['DECIMAL(38,10)', ['12345678901234567890.0123456789', '1.5']],
+  ['DECIMAL(28,0)', [7, '12345678901234567890']],
+  ['DOUBLE', ['0.30000000000000004', '1']],
+  ['DOUBLE', [Number('1234567890123456.7')]],
+  ['DOUBLE', [`${'1'.repeat(30)}.${'1'.repeat(20)}`]],
+  ['DOUBLE', ['0.5', '1e-07', '3.25']],
+  ['DOUBLE', ['1E5', '-2.5e+10']],
+  ['DOUBLE', [0.5, '1e-07']],
+  ['VARCHAR', ['1e5', '2e']],
+  ['VARCHAR', ['1e999']],
   ['VARCHAR', [7, 'x']],
   ['TIMESTAMP', ['2026-01-01T10:00:00Z', '2026-01-02']],
   ['TIMESTAMP s', [1_767_225_600]],
@@ -71,6 +85,31 @@ test('names a whole number of which a DOUBLE keeps no digits', () => {
   expect(columnsOf([{ v: 12345678901234567000 }]).columns[0]).toMatchObject({ type: 'DOUBLE' })
   expect(doubtsOf(12345678901234567000)).toMatch(/whole numbers have 19 digits or more, of which a DOUBLE keeps 15/)
   expect(doubtsOf(0.123456789)).toBe('')
+})
+
+test('says which digits a DOUBLE does not keep, and no more', () => {
+  expect(doubtsOf(Number('1234567890123456.7'))).toMatch(
+    /a fraction and 16 digits or more, of which reading JSON keeps 15/,
+  )
+  expect(doubtsOf(0.1 + 0.2)).toMatch(/16 digits or more/)
+  expect(doubtsOf('1234567890123456.78', '1e-07')).toMatch(/more than 15 digits, which a DOUBLE does not keep/)
+  expect(doubtsOf(`${'1'.repeat(30)}.${'1'.repeat(20)}`)).toMatch(/more than 15 digits, which a DOUBLE does not keep/)
+  expect(doubtsOf('12345678901234567890.0123456789')).toMatch(/up to 30 digits, and sum, avg and ratio take at most 28/)
+  expect(doubtsOf(['1234567890123456.78'])).toMatch(/no lists of decimals, and a DOUBLE keeps 15 digits/)
+  expect(doubtsOf('1234567890123456789012')).toMatch(/19 digits or more, so they stay texts/)
+  expect(doubtsOf(1e22)).toMatch(/whole numbers have 19 digits or more/)
+  for (const exact of ['1234567890123456.78', '0.30000000000000004', '1e-07', 1e-7, 12.5, '0.5'])
+    expect(doubtsOf(exact)).toBe('')
+})
+
+test('decimals that sum does not take are not added', () => {
+  const events = Array.from({ length: 3 }, (_, at) => ({
+    at: `2026-01-0${at + 1}T10:00:00Z`,
+    id: at,
+    wide: `${'1'.repeat(20)}.${'1'.repeat(10)}`,
+    long: '1234567890123456.78',
+  }))
+  expect(draft(events).draft.views[0]!.measures.map(({ name }) => name)).toEqual(['events', 'total_long', 'avg_long'])
 })
 
 test.each([

@@ -22,7 +22,10 @@ export function readingOf(field: FieldSurvey): Reading | null {
 
 /** Its different values, if all are numbers, some of them in texts; none where they have the leading zeros of codes. */
 export function numeralsOf({ kinds, texts, values, distinct }: FieldSurvey): string[] {
-  const forms = (['integer', 'fraction', 'separated'] as const).reduce((sum, form) => sum + (texts.get(form) ?? 0), 0)
+  const forms = (['integer', 'long integer', 'fraction', 'separated'] as const).reduce(
+    (sum, form) => sum + (texts.get(form) ?? 0),
+    0,
+  )
   if (forms === 0 || forms + (kinds.get('integer') ?? 0) + (kinds.get('fraction') ?? 0) < values) return []
   const numerals = [...distinct].map((json) => String(JSON.parse(json)))
   return numerals.some((text) => /^[+-]?0\d/.test(text)) ? [] : numerals

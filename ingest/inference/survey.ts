@@ -24,8 +24,11 @@ export interface FieldSurvey extends NumberRange {
   example: string | null
 }
 
-/** `separated`: a number with a decimal comma or separators of thousands */
-export type TextForm = 'time' | 'date' | 'integer' | 'fraction' | 'separated' | 'boolean' | 'time-like' | 'other'
+/** `long integer`: one of 19 digits or more; `separated`: a number with a decimal comma or separators of thousands */
+export type TextForm = 'time' | 'date' | NumberForm | 'separated' | 'boolean' | 'time-like' | 'other'
+type NumberForm = 'integer' | 'long integer' | 'fraction' | 'exponential'
+/** texts that a numeric column reads as they are */
+export const NUMBER_FORMS: readonly TextForm[] = ['integer', 'long integer', 'fraction', 'exponential']
 
 export const DISTINCT_MAX = 5_000
 /** of a path: not a name that members have */
@@ -36,7 +39,9 @@ export const MEMBERS_MAX = 60
 const FIELDS_MAX = 1_000
 
 const INTEGER = /^[+-]?\d{1,18}$/
-const FRACTION = /^[+-]?\d{1,30}\.\d{1,30}$/
+const LONG_INTEGER = /^[+-]?\d{19,38}$/
+const FRACTION = /^[+-]?\d{1,38}\.\d{1,38}$/
+const EXPONENTIAL = /^[+-]?\d{1,38}(\.\d{1,38})?e[+-]?\d{1,3}$/i
 const TIME_LIKE =
   /^\d{1,4}[-/.]\d{1,2}[-/.]\d{1,4}|\d{1,2}:\d\d|\b\d{1,2}[ /-](jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)|\b(jan|feb|mar|apr|may|jun|jul|aug|sep|oct|nov|dec)[a-z]* \d{1,2}\b/i
 
@@ -98,11 +103,11 @@ function note(field: FieldSurvey, value: unknown): void {
   field.kinds.set(kind, (field.kinds.get(kind) ?? 0) + 1)
   if (kind === 'object' || kind === 'list') return
   if (field.distinct.size < DISTINCT_MAX) field.distinct.add(JSON.stringify(value))
-  if (typeof value === 'number') widen(field, String(value))
+  if (typeof value === 'number') widen(field, value)
   if (typeof value !== 'string') return
   const form = formOf(value)
   field.texts.set(form, (field.texts.get(form) ?? 0) + 1)
-  if (form === 'integer' || form === 'fraction') widen(field, value)
+  if (NUMBER_FORMS.includes(form)) widen(field, value)
   if (form === 'other' || form === 'time-like' || form === 'separated') field.example ??= value
 }
 
@@ -117,7 +122,9 @@ function formOf(text: string): TextForm {
   if (/^\d{4}-\d\d-\d\d$/.test(text) && isTime(text)) return 'date'
   if (isTime(text)) return 'time'
   if (INTEGER.test(text)) return 'integer'
+  if (LONG_INTEGER.test(text)) return 'long integer'
   if (FRACTION.test(text)) return 'fraction'
+  if (EXPONENTIAL.test(text) && Number.isFinite(Number(text))) return 'exponential'
   if (isSeparated(text)) return 'separated'
   if (/^(true|false)$/i.test(text)) return 'boolean'
   return TIME_LIKE.test(text) ? 'time-like' : 'other'

@@ -226,6 +226,49 @@ test('a Parquet file with decimals and nested lists', async () => {
   expect(found).toEqual(totals)
 })
 
+test.each(['decimals.parquet', 'decimals.csv', 'decimals.ndjson'])(
+  '%s: decimals keep all of their digits',
+  async (name) => {
+    const engine = await DuckDbEngine.open({ folders: [folder] })
+    const connection = await engine.connect()
+    const rows = `SELECT 'a' AS id, TIMESTAMP '2026-01-01' AS "at", '1234567890123456.78' AS price, '12345678901234567890.0123456789' AS rate
+      UNION ALL SELECT 'b', TIMESTAMP '2026-01-02', '0.01', '1.5'`
+    const typed = `SELECT id, "at", price::DECIMAL(18, 2) AS price, rate::DECIMAL(30, 10) AS rate FROM (${rows})`
+    await connection.run(
+      `COPY (${name.endsWith('parquet') ? typed : rows}) TO '${join(folder, name)}' (FORMAT ${name.endsWith('ndjson') ? 'json' : name.split('.')[1]})`,
+    )
+    connection.close()
+    engine.close()
+    const { drafted } = await tenMinutes(name)
+    expect((drafted.doubts as string[]).filter((doubt) => doubt.startsWith('rate: '))).toHaveLength(1)
+    const text = await readFile(join(folder, 'decimals.ts'), 'utf8')
+    const widest = text.replace(/measures: \{/, "measures: { widest: max('rate'),").replace('import {', 'import { max,')
+    await writeFile(join(folder, 'decimals.ts'), widest)
+    const words = [
+      'query',
+      'decimals',
+      (drafted.views as string[])[0]!,
+      '--dimensions',
+      '',
+      '--dataset',
+      './decimals.ts',
+      '--data',
+      'data',
+    ]
+    const { stdout } = await run(process.execPath, [MAIN, ...words], { cwd: folder })
+    expect(stdout).toContain(' 1234567890123456.79 ')
+    expect(stdout).toContain('12345678901234567890.0123456789')
+  },
+)
+
+test('a column with an exponent is read as DOUBLE', async () => {
+  await writeFile(join(folder, 'x.csv'), 'date,id,x\n2026-01-01,a,0.5\n2026-01-02,a,1e-07\n2026-01-03,b,3.25\n')
+  await watershed('init', 'x.csv')
+  expect(await readFile(join(folder, 'x.ts'), 'utf8')).toContain("x: { type: 'DOUBLE', path: '$.x' }")
+  const words = ['ingest', 'x', 'x.csv', '--dataset', './x.ts', '--data', 'data']
+  expect(await watershed(...words)).toMatchObject({ accepted: 3, unconverted: {} })
+})
+
 test('an existing definition is kept, and what cannot be drafted is explained', async () => {
   await writeFile(join(folder, 'x.ndjson'), '{"a":1,"when":"01/02/2026 25h"}\n')
   await expect(watershed('init', 'x.ndjson')).rejects.toThrow(

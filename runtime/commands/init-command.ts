@@ -85,9 +85,12 @@ async function sampleWithCommas(source: string, options: SampleOptions): Promise
   return { sample: await readSample(source, more), options: more, notation: { delimiter, decimalComma, guessed } }
 }
 
-function surveyOf({ events }: Sample): Survey {
+function surveyOf({ events, format }: Sample): Survey {
   const survey = new Survey()
   for (const event of events) survey.add(event)
+  // Parquet has doubles of its own, and its longer decimals are texts: reading its numbers loses no digits.
+  if (format === 'parquet')
+    for (const field of survey.fields.values()) if (field.path.length === 1) field.fractionDigits = 0
   return survey
 }
 
