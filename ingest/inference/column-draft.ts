@@ -2,9 +2,10 @@
 import { DEFINITION_LIMITS } from '#core/definition-limits.ts'
 import type { ColumnType, TimeUnit } from '#core/definition-parts.ts'
 import { pathText, readableFields } from './column-paths.ts'
+import { epochUnitOf, fractionDoubt, isTimeName, microsecondsSql } from './epoch-times.ts'
 import { recogniseFormat } from './known-formats.ts'
 import { latinWord } from './latin-word.ts'
-import { commonNotation, type SourceNotation } from './number-notation.ts'
+import { commonNotation, numeralsOf, type SourceNotation } from './number-notation.ts'
 import { type NumberRange, rangeOf } from './number-range.ts'
 import { numberType } from './number-type.ts'
 import { type Separated, separatedNumbers } from './separated-numbers.ts'
@@ -25,6 +26,8 @@ export interface ColumnDraft {
   readonly as?: string
   readonly type: ColumnType
   readonly unit?: TimeUnit
+  /** that of the surveyed values, if the column has another one */
+  readonly surveyedUnit?: TimeUnit
   /** of times: how they are written, in the order in which the formats are tried */
   readonly format?: readonly string[]
   /** every event of the sample has a value */
@@ -49,14 +52,6 @@ const COLUMNS_MAX = 200
 const NAME_MAX = 60
 /** names that a view cannot use */
 const TAKEN = ['pane', 'time', 'row']
-const TIME_NAME = /time|date|_at$|^at$|^ts$|^t$|when|created|updated|modified|stamp|datum|zeit|fecha/i
-/** [unit, smallest, largest number of 1980 to 2100] */
-const EPOCHS: readonly (readonly [TimeUnit, number, number])[] = [
-  ['s', 315_532_800, 4_102_444_800],
-  ['ms', 315_532_800_000, 4_102_444_800_000],
-  ['us', 315_532_800_000_000, 4_102_444_800_000_000],
-]
-
 const UNKNOWN: SourceNotation = { delimiter: null, decimalComma: [], guessed: new Map() }
 
 /** @param keywords words that SQL does not take for a name */
@@ -76,27 +71,41 @@ export function draftColumns(
   const columns = leaves.slice(0, COLUMNS_MAX).flatMap((field) => {
     const name = names.of(field.path)
     const numbers = separatedNumbers(field, name, common, source)
+    const derived = numbers.kind === 'derived' ? derivedNumber(numbers) : derivedTime(field, name)
+    if (derived !== null && room-- > 0) return derivedPair(field, survey, name, derived, names)
     if (numbers.kind !== 'derived') return [draftColumn(field, survey, name, numbers)]
-    if (room-- > 0) return derivedPair(field, survey, name, numbers, names)
     const doubt = `${numbers.doubt}, and stay texts: a definition has at most ${DEFINITION_LIMITS.columnsMax} columns`
     return [draftColumn(field, survey, name, { kind: 'text', doubt })]
   })
   return { columns, doubts }
 }
 
-/** The text as it is, and the number in it. */
-function derivedPair(
-  field: FieldSurvey,
-  survey: Survey,
-  name: string,
-  { doubt, plain, as }: Extract<Separated, { kind: 'derived' }>,
-  names: Names,
-): ColumnDraft[] {
+interface Derived {
+  readonly as: (text: string) => string
+  readonly type: ColumnType
+  readonly unit?: TimeUnit
+  readonly surveyedUnit?: TimeUnit
+  readonly doubts: readonly string[]
+}
+
+function derivedNumber({ plain, as, doubt }: Extract<Separated, { kind: 'derived' }>): Derived {
+  const doubts = [doubt]
+  return { type: numberType(rangeOf(plain), doubts), as, doubts }
+}
+
+/** Validation at ingest reads no fractions of seconds in texts. null: they are none */
+function derivedTime(field: FieldSurvey, name: string): Derived | null {
+  const isText = field.hasTexts && field.scale > 0 && numeralsOf(field).length > 0
+  const unit = isText && !field.path.includes(EVERY_ELEMENT) ? epochUnitOf(field, name) : null
+  if (unit === null) return null
+  return { type: 'TIMESTAMP', unit: 'us', surveyedUnit: unit, as: (text) => microsecondsSql(text, unit), doubts: [] }
+}
+
+/** The text as it is, and what is derived from it. */
+function derivedPair(field: FieldSurvey, survey: Survey, name: string, derived: Derived, names: Names): ColumnDraft[] {
   const text = names.of([`${name.slice(0, NAME_MAX - 5)}_text`])
   const column = draftColumn(field, survey, text, { kind: 'text', doubt: null })
-  const doubts = [doubt]
-  const { type } = numberOf(rangeOf(plain), '', doubts)
-  return [column, { ...column, name, type, as: as(text), holdsNumbers: false, doubts }]
+  return [column, { ...column, ...derived, name, as: derived.as(text), holdsNumbers: false }]
 }
 
 /** Places with values of their own: an object is given by its members, unless it is a dictionary. */
@@ -182,16 +191,16 @@ function typeOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
 }
 
 function numberOf(range: NumberRange, name: string, doubts: string[]): Scalar {
-  const { lowest, highest, scale, isExponential } = range
-  const epoch = EPOCHS.find(([, from, to]) => lowest >= from && highest <= to)
-  if (epoch !== undefined && scale === 0 && !isExponential && TIME_NAME.test(name))
-    return { type: 'TIMESTAMP', unit: epoch[0] }
-  return { type: numberType(range, doubts) }
+  const unit = epochUnitOf(range, name)
+  if (unit === null) return { type: numberType(range, doubts) }
+  const doubt = fractionDoubt(range, unit, name)
+  if (doubt !== null) doubts.push(doubt)
+  return { type: 'TIMESTAMP', unit }
 }
 
 function textOf(field: FieldSurvey, name: string, doubts: string[]): Scalar {
   const { values, texts } = field
-  if (formsOf(field, 'date') === values) return { type: TIME_NAME.test(name) ? 'TIMESTAMP' : 'DATE', unit: 'iso' }
+  if (formsOf(field, 'date') === values) return { type: isTimeName(name) ? 'TIMESTAMP' : 'DATE', unit: 'iso' }
   if (formsOf(field, 'time', 'date') === values) return { type: 'TIMESTAMP', unit: 'iso' }
   if (formsOf(field, 'boolean') === values) return { type: 'BOOLEAN' }
   const numbers = formsOf(field, ...NUMBER_FORMS)
@@ -224,7 +233,7 @@ function longCode(doubts: string[]): Scalar {
 
 /** Dates such as 20170301 under the name of a time. */
 function dayNumberOf(field: FieldSurvey, name: string, doubts: string[]): Scalar | null {
-  const isDay = field.scale === 0 && [8, 14].includes(String(field.lowest).length) && TIME_NAME.test(name)
+  const isDay = field.scale === 0 && [8, 14].includes(String(field.lowest).length) && isTimeName(name)
   return isDay ? formattedOf(field, doubts) : null
 }
 

@@ -192,8 +192,8 @@ function ranked(
   }
 }
 
-function spanMs({ survey, unit, format }: ColumnDraft): number {
-  const scale = { s: 1_000, ms: 1, us: 0.001, iso: 1 }[unit ?? 'iso']
+function spanMs({ survey, unit, surveyedUnit = unit, format }: ColumnDraft): number {
+  const scale = { s: 1_000, ms: 1, us: 0.001, iso: 1 }[surveyedUnit ?? 'iso']
   if (format === undefined && Number.isFinite(survey.lowest)) return (survey.highest - survey.lowest) * scale
   const times = [...survey.distinct]
     .map((text) => columnTimeMs(JSON.parse(text), { unit, format }))

@@ -47,6 +47,9 @@ test.each<[string, unknown[]]>([
   ['TIMESTAMP s', [1_767_225_600]],
   ['TIMESTAMP ms', [1_767_225_600_000]],
   ['TIMESTAMP us', ['1767225600000000']],
+  ['TIMESTAMP s', [1_767_225_600, 1_767_225_600.5]],
+  ['TIMESTAMP ms', [1_767_225_600_000, 1_767_225_600_000.25]],
+  ['DOUBLE', [1_767_225_600_000_000, 1_767_225_600_000_000.5]],
   ['TIMESTAMP %Y/%m/%d %H:%M', ['2017/03/01 10:00', '2017/3/1 9:05']],
   ['TIMESTAMP %d/%m/%Y', ['01/02/2017', '28/02/2017']],
   ['TIMESTAMP %m/%d/%Y', ['01/02/2017', '02/28/2017']],
@@ -64,6 +67,36 @@ test.each<[string, unknown[]]>([
   ['VARCHAR[]', [['2026-01-01T10:00:00Z']]],
 ])('%s for %j', (type, values) => {
   expect(typeOf(...values)).toBe(type)
+})
+
+test('fractions of an epoch are rounded, and the comment says so; those in texts are derived', () => {
+  const { columns } = columnsOf(
+    [
+      { at: 1_767_225_600, seen_at: '1767225600.25', sent_at: '1767225600123.5', time: '1767225600' },
+      { at: 1_767_225_600.5, seen_at: '1767225600', sent_at: null, time: 1767225601 },
+    ],
+    ['at'],
+  )
+  expect(columns.map(({ name, type, unit, as }) => [name, type, unit, as])).toEqual([
+    ['at_value', 'TIMESTAMP', 's', undefined],
+    ['seen_at_text', 'VARCHAR', undefined, undefined],
+    ['seen_at', 'TIMESTAMP', 'us', 'round(seen_at_text::DECIMAL(28,6) * 1000000)'],
+    ['sent_at_text', 'VARCHAR', undefined, undefined],
+    ['sent_at', 'TIMESTAMP', 'us', 'round(sent_at_text::DECIMAL(28,6) * 1000)'],
+    ['time_value', 'TIMESTAMP', 's', undefined],
+  ])
+  expect(columns.flatMap(({ doubts }) => doubts)).toEqual([
+    expect.stringMatching(
+      /^its seconds have fractions, which the unit 's' rounds to whole seconds; .*round\(at_value \* 1000000\)/,
+    ),
+  ])
+  expect(
+    draftDataset(
+      'x',
+      columns.filter(({ name }) => name.startsWith('se')),
+      2,
+    ).time.name,
+  ).toBe('seen_at')
 })
 
 test('a whole number is a time only under the name of one', () => {

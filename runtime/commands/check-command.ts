@@ -14,7 +14,7 @@ import type { Sample, SampleOptions } from '#ingest/inference/sample.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { importDefinition, loadDatasets } from '../drivers/definitions.ts'
 import { isDefinitionPath } from '../settings/setting-sources.ts'
-import { type DecodedSample, decodeSample } from './check-derived.ts'
+import { type DecodedSample, decodeSample, rejectedBy } from './check-derived.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
 import { EXIT_CODES } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
@@ -56,10 +56,9 @@ async function check(entry: string, file: string | undefined, options: CheckOpti
   const { definition } = await importDefinition(path)
   const sample = file === undefined ? null : await readSample(file, options)
   const read = sample === null ? [] : checkColumns(definition, sample)
-  const decoded =
-    sample === null || dataset.columns.every(({ as }) => as === null) ? null : await decodeSample(dataset, sample.texts)
+  const decoded = sample === null ? null : await decodeSample(dataset, sample)
   const columns = [...read, ...derivedColumns(dataset, decoded, sample?.events.length ?? 0)]
-  const rejects = sample === null ? [] : rejectsOf(decoded?.reasons ?? rejectedBy(dataset, sample))
+  const rejects = sample === null ? [] : rejectsOf(rejectedBy(dataset, sample, decoded))
   const rejected = rejects.reduce((sum, { events }) => sum + events, 0)
   const views = [...dataset.views.keys()]
   if (options.json)
@@ -156,13 +155,6 @@ function derivedColumns(dataset: CompiledDataset, decoded: DecodedSample | null,
       unconverted: failed,
       example: null,
     }
-  })
-}
-
-function rejectedBy(dataset: CompiledDataset, { events, texts }: Sample): string[] {
-  return events.flatMap((event, at) => {
-    const verdict = dataset.check(event, texts[at]!, Date.now())
-    return verdict.ok ? [] : [verdict.reason]
   })
 }
 

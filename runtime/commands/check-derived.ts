@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { CompiledDataset } from '#core/compiled.ts'
 import { quoteName } from '#core/sql-names.ts'
+import type { Sample } from '#ingest/inference/sample.ts'
 import { createRowsTable, decodeBatch } from '#storage/engine/decode-batch.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import type { EngineConnection } from '#storage/engine/engine-connection.ts'
@@ -22,8 +23,24 @@ export interface DecodedSample {
   readonly reasons: readonly string[]
 }
 
-/** Decodes the events. @param dataset has derived columns @param texts their JSON */
-export async function decodeSample(dataset: CompiledDataset, texts: readonly string[]): Promise<DecodedSample> {
+type SampledEvents = Pick<Sample, 'events' | 'texts'>
+
+/** Why events are rejected, of each one that is. @param decoded of a dataset that has derived columns, which only the engine computes */
+export function rejectedBy(
+  dataset: CompiledDataset,
+  { events, texts }: SampledEvents,
+  decoded: DecodedSample | null,
+): readonly string[] {
+  if (decoded !== null) return decoded.reasons
+  return events.flatMap((event, at) => {
+    const verdict = dataset.check(event, texts[at]!, Date.now())
+    return verdict.ok ? [] : [verdict.reason]
+  })
+}
+
+/** Decodes the events; null: the dataset has no derived columns. */
+export async function decodeSample(dataset: CompiledDataset, { texts }: SampledEvents): Promise<DecodedSample | null> {
+  if (dataset.columns.every(({ as }) => as === null)) return null
   const folder = await mkdtemp(join(tmpdir(), 'watershed-check-'))
   const engine = await DuckDbEngine.open({ folders: [folder], threads: 1 })
   try {

@@ -269,6 +269,21 @@ test('a column with an exponent is read as DOUBLE', async () => {
   expect(await watershed(...words)).toMatchObject({ accepted: 3, unconverted: {} })
 })
 
+test.each([
+  ['json.ndjson', '{"time":1767225600.5,"id":2}\n{"time":1767225601,"id":3}\n', '2026-01-01T00:00:01.000Z', 's'],
+  ['text.csv', 'time,id\n1767225600.5,2\n1767225601,3\n', '2026-01-01T00:00:00.500Z', 'us'],
+  ['millis.csv', 'time,id\n1767225600500.25,2\n1767225601000,3\n', '2026-01-01T00:00:00.500Z', 'us'],
+])('%s: seconds with a fraction are an event time', async (name, text, first, unit) => {
+  await writeFile(join(folder, name), text)
+  const { drafted } = await tenMinutes(name)
+  expect(drafted).toMatchObject({ time: 'time_value', key: 'id', rejected: 0 })
+  const stem = name.split('.')[0]!
+  expect(await readFile(join(folder, `${stem}.ts`), 'utf8')).toContain(`unit: '${unit}'`)
+  const { data } = await watershed('events', stem, '--dataset', `./${stem}.ts`, '--data', 'data')
+  const times = (data as { time: string; columns: { id: number } }[]).toSorted((a, b) => a.columns.id - b.columns.id)
+  expect(times.map(({ time }) => time)).toEqual([first, '2026-01-01T00:00:01.000Z'])
+})
+
 test('an existing definition is kept, and what cannot be drafted is explained', async () => {
   await writeFile(join(folder, 'x.ndjson'), '{"a":1,"when":"01/02/2026 25h"}\n')
   await expect(watershed('init', 'x.ndjson')).rejects.toThrow(

@@ -13,6 +13,7 @@ import type { Sample, SampleOptions } from '#ingest/inference/sample.ts'
 import { Survey } from '#ingest/inference/survey.ts'
 import { DuckDbEngine } from '#storage/engine/duckdb-engine.ts'
 import { loadDatasets } from '../drivers/definitions.ts'
+import { decodeSample, rejectedBy } from './check-derived.ts'
 import { commandWith, type SharedOptions } from './command-options.ts'
 import { CommandError } from './exit-codes.ts'
 import { withFormatOptions } from './format-options.ts'
@@ -117,20 +118,15 @@ async function draftOf(
 }
 
 /** Loads the draft as every command does, before it is written where it stays, and offers it the sample. */
-async function check(text: string, output: string, { events }: Sample): Promise<Checked> {
+async function check(text: string, output: string, sample: Sample): Promise<Checked> {
   const folder = await mkdtemp(join(tmpdir(), 'watershed-init-'))
   const engine = await DuckDbEngine.open({ folders: [], threads: 1 })
   const file = join(folder, basename(output))
   try {
     await writeFile(file, text)
     const [dataset] = [...(await loadDatasets([file], engine)).values()]
-    const verdicts = events.map((event) => dataset!.check(event, JSON.stringify(event), Date.now()))
-    const rejected = verdicts.filter((verdict) => !verdict.ok)
-    return {
-      events: events.length,
-      rejected: rejected.length,
-      reason: rejected[0]?.ok === false ? rejected[0].reason : null,
-    }
+    const reasons = rejectedBy(dataset!, sample, await decodeSample(dataset!, sample))
+    return { events: sample.events.length, rejected: reasons.length, reason: reasons[0] ?? null }
   } catch (error) {
     if (!(error instanceof CommandError)) throw error
     const message = error.message.replaceAll(file, output)
