@@ -131,6 +131,21 @@ test('a column that was read with a decimal comma because of others says so', ()
   ])
 })
 
+test.each([
+  [['1 234,50', '950', '-12 345 678'], "replace(regexp_replace(a, '[^0-9.,-]', '', 'g'), ',', '.')"],
+  [["1'234.50", '7'], "regexp_replace(a, '[^0-9.,-]', '', 'g')"],
+  [['1\u00a0234', '1\u202f234\u202f567'], "regexp_replace(a, '[^0-9.,-]', '', 'g')"],
+  [['555 123', '555 124'], null],
+  [['1 234', 'x'], null],
+  [['0 234', '1'], null],
+])('thousands separated by spaces or apostrophes stay texts, and the comment says so: %j', (values, as) => {
+  const [column] = drafted({ a: values })
+  expect(column).toMatchObject({ type: 'VARCHAR', holdsNumbers: as !== null })
+  expect(column!.doubts).toEqual(
+    as === null ? [] : [expect.stringContaining(`stay texts: add a column with as: "${as}"`)],
+  )
+})
+
 test('a text that holds numbers is neither the key nor a dimension', () => {
   const times = Array.from({ length: 6 }, (_, at) => `2026-01-0${at + 1}`)
   const stores = ['A', 'A', 'A', 'B', 'B', 'B']

@@ -8,7 +8,7 @@ import {
   separatedExample,
 } from './number-notation.ts'
 import { type Notation, plainNumber } from './numeral.ts'
-import { EVERY_ELEMENT, type FieldSurvey } from './survey.ts'
+import { EVERY_ELEMENT, type FieldSurvey, NUMBER_FORMS } from './survey.ts'
 
 /** What becomes of the numbers of a column; `doubt` is a sentence for its user. */
 export type Separated =
@@ -34,7 +34,7 @@ export function separatedNumbers(
   if (isConverted(field, source))
     return { kind: 'plain', doubt: guessDoubt(source.guessed.get(field.path[0]!), common) }
   const reading = readingOf(field)
-  if (reading === null) return { kind: 'plain', doubt: null }
+  if (reading === null) return spaced(field, name)
   const notation = reading === 'open' ? common.notation : reading
   const texts = numeralsOf(field)
   const example = separatedExample(field)
@@ -51,6 +51,28 @@ export function separatedNumbers(
     }
   const plain = texts.map((text) => plainNumber(text, notation)!)
   return { kind: 'derived', doubt, plain, as: (text) => plainSql(text, notation) }
+}
+
+/** thousands separated by spaces or apostrophes */
+const SPACED = /^[+-]?[1-9]\d{0,2}(?:[ '’\u00a0\u202f]\d{3})+(?:[.,]\d+)?$/
+
+/** Texts of one length are rather telephone numbers. */
+function spaced({ kinds, texts, values, distinct }: FieldSurvey, name: string): Separated {
+  const plain: Separated = { kind: 'plain', doubt: null }
+  const numbers = [...NUMBER_FORMS, 'separated' as const, 'other' as const]
+  if (kinds.get('text') !== values || !texts.has('other')) return plain
+  if (numbers.reduce((sum, form) => sum + (texts.get(form) ?? 0), 0) < values) return plain
+  const all = [...distinct].map((json) => JSON.parse(json) as string)
+  const example = all.find((text) => SPACED.test(text))
+  if (example === undefined || !all.every((text) => SPACED.test(text) || /^[+-]?\d+([.,]\d+)?$/.test(text)))
+    return plain
+  if (new Set(all.map(({ length }) => length)).size === 1) return plain
+  const digits = `regexp_replace(${name}, '[^0-9.,-]', '', 'g')`
+  const as = all.some((text) => text.includes(',')) ? `replace(${digits}, ',', '.')` : digits
+  return {
+    kind: 'text',
+    doubt: `its numbers have separators of thousands that no type reads (${example}), and stay texts: add a column with as: "${as}"`,
+  }
 }
 
 /** SQL of the number in a text, with a decimal point. */

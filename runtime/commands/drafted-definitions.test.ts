@@ -74,8 +74,9 @@ test('any events', async () => {
       const text = definitionText({ ...draft, doubts: [...draft.doubts, ...doubts] }, columns, 'x')
       await writeFile(file, text.replace("from 'watershed'", `from '${PACKAGE}'`))
       const [dataset] = [...(await loadDatasets([file], engine)).values()]
-      const decoded = await decodeSample(dataset!, sample)
-      expect(rejectedBy(dataset!, sample, decoded)).toEqual([])
+      const sampled = { events: sample, texts: sample.map((event) => JSON.stringify(event)) }
+      const decoded = await decodeSample(dataset!, sampled)
+      expect(rejectedBy(dataset!, sampled, decoded)).toEqual([])
       expect(decoded?.counts.filter(({ failed }) => failed > 0) ?? []).toEqual([])
     }),
     { numRuns: 60 },
