@@ -118,12 +118,16 @@ test('a record that is longer than the limit is reported, and its bytes are not 
 
 test('numbers with a decimal comma are converted where the column is named', () => {
   const options = { delimiter: ';', decimalComma: ['n'] }
-  expect(split('n;t\n-3,5;1,5\n1.234,50;x\n+1.234;x\n,5;x\nabc;x\n', options).map(({ event }) => event)).toEqual([
+  expect(
+    split('n;t\n-3,5;1,5\n1.234,50;x\n+1.234;x\n,5;x\nabc;x\n0.123;x\n0,123;x\n', options).map(({ event }) => event),
+  ).toEqual([
     { n: '-3.5', t: '1,5' },
     { n: '1234.50', t: 'x' },
     { n: '+1234', t: 'x' },
     { n: '.5', t: 'x' },
     { n: 'abc', t: 'x' },
+    { n: '0.123', t: 'x' },
+    { n: '0.123', t: 'x' },
   ])
   expect(() => split('a;b\n1;2\n', options)).toThrow(
     "no column 'n' for numbers with a decimal comma; its columns are a, b",

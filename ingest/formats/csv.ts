@@ -306,9 +306,9 @@ function lineEnds(record: Buffer): number {
   return count
 }
 
-/** @example withPoint('-1.234,50') // '-1234.50' */
+/** A group of thousands does not begin with 0: 0.123 is no number of this kind. @example withPoint('-1.234,50') // '-1234.50' */
 function withPoint(field: string): string {
   const text = field.trim()
-  if (!/^[+-]?(\d{1,3}(\.\d{3})+|\d*)(,\d+)?$/.test(text)) return field
+  if (!/^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d*)(,\d+)?$/.test(text)) return field
   return text.replaceAll('.', '').replace(',', '.')
 }
