@@ -1,8 +1,11 @@
 /** When resident answers are computed, kept and waited for. */
-import { afterEach, beforeEach, expect, test } from 'vitest'
+import { afterEach, beforeEach, expect, test, vi } from 'vitest'
 import { parsePosition } from '#core/log-position.ts'
-import { type Given, LiveVisits, START, visits } from '#tests/live-visits-fixture.ts'
+import { type Given, LiveVisits, START, visits, WHEN_TOLD } from '#tests/live-visits-fixture.ts'
+import { until } from '#tests/until.ts'
 import { ClientGoneError } from '../answers/query-error.ts'
+import { LiveAnswers } from './live-answers.ts'
+import { TallyKeeper } from './tally-keeper.ts'
 
 let own: LiveVisits
 beforeEach(async () => {
@@ -217,4 +220,45 @@ test('a view is brought up to date although segments close faster than it takes 
   own.beforeCheck = async () => {}
   // A stream role that is still at work would look for the engine after its end.
   while (underWay.length > 0) await underWay.pop()
+})
+
+test('while a tally is being made, answers are of the head that there is, however old', async () => {
+  await own.append(100)
+  const limits = { ...WHEN_TOLD, followWaitMsMax: 1, headAgeMsMax: 0, tallyAfterAnswers: 1 }
+  const live = own.follow(limits)
+  const answers = new LiveAnswers(live)
+  const gate = Promise.withResolvers<void>()
+  const make = TallyKeeper.prototype.make
+  const making = vi.spyOn(TallyKeeper.prototype, 'make').mockImplementation(async function (
+    this: TallyKeeper,
+    settled,
+  ) {
+    await gate.promise
+    return make.call(this, settled)
+  })
+  try {
+    const visitsNow = async (query: { readonly dimensions?: string[] }): Promise<[number, number]> => {
+      const { rowsJson, meta } = await answers.answer(
+        answers.asked({ dataset: 'visits', view: 'by_page', measures: ['visits'], ...query }),
+      )
+      const rows = JSON.parse(rowsJson) as Given['rows']
+      return [visits({ rows, position: meta.position }), meta.position.reduce((sum, position) => sum + position, 0)]
+    }
+    // The first one wants a tally, which is not made before the gate opens.
+    expect(await visitsNow({})).toEqual([100, 100])
+    await until('a tally is being made', () => making.mock.calls.length > 0)
+    await own.append(100)
+    // It goes on when the tally is made.
+    const refreshed = live.refresh()
+    await until('more is known of', () => live.counted.reduce((sum, end) => sum + end, 0) === 200)
+    expect(await visitsNow({ dimensions: [] })).toEqual([100, 100])
+    gate.resolve()
+    await refreshed
+    await live.refresh()
+    expect(await visitsNow({})).toEqual([200, 200])
+  } finally {
+    gate.resolve()
+    making.mockRestore()
+    await live.stop()
+  }
 })

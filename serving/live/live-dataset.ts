@@ -12,8 +12,6 @@ import { LiveView } from './live-view.ts'
 import type { Moment, ViewHead } from './view-head.ts'
 import { ViewRounds } from './view-rounds.ts'
 
-/** queries do not wait for a view that was brought up to date at most this long ago, while more arrives than can be followed at once */
-const HEAD_AGE_MS_MAX = 10_000
 /** a refresh waits no longer for the views to be brought up to date with the one before */
 const ROUND_WAIT_MS_MAX = 2_000
 /** the pause after refreshes that found nothing grows by this factor, up to the maximum */
@@ -70,9 +68,10 @@ export class LiveDataset {
    * may be an older one, which the next round replaces; otherwise it counts what the newest moment counts, as answers from other views do.
    */
   headNow(name: string): ViewHead | null {
-    const head = this.#followedView(name)?.head ?? null
+    const view = this.#followedView(name)
+    const head = view?.head ?? null
     if (head === null || head.moment === this.#moments.newest) return head
-    return isRecent(head) && this.#rounds.isBusy ? head : null
+    return this.#answersMeanwhile(view!) && this.#rounds.isBusy ? head : null
   }
 
   /** The view, if it is brought up to date by every round; it stays so for a while. */
@@ -148,9 +147,14 @@ export class LiveDataset {
     })()
     // Nobody may be left to hear of its error.
     newest.catch(() => {})
-    if (view.head === null || !isRecent(view.head)) return retained(await newest)
+    if (!this.#answersMeanwhile(view)) return retained(await newest)
     const inTime = await endsWithin(newest, this.limits.followWaitMsMax)
     return retained(inTime || view.head === null ? await newest : view.head)
+  }
+
+  /** Whether the view's head answers queries while its successor takes its time. */
+  #answersMeanwhile({ head, isTallying }: LiveView): boolean {
+    return head !== null && (isTallying || performance.now() - head.moment.atMs < this.limits.headAgeMsMax)
   }
 
   /** A query of the view would have been answered from a tally of these measures. @see LiveView.wantTally */
@@ -325,10 +329,6 @@ export class LiveDataset {
     this.#views.set(name, view)
     return view
   }
-}
-
-function isRecent({ moment }: ViewHead): boolean {
-  return performance.now() - moment.atMs < HEAD_AGE_MS_MAX
 }
 
 function retained(head: ViewHead): ViewHead {

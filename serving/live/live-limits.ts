@@ -38,6 +38,8 @@ export interface LiveLimits {
   readonly followPauseMsMax: number
   /** how long a query waits for its view to be brought up to date, if a recent state exists */
   readonly followWaitMsMax: number
+  /** an older state is not recent: queries wait for its successor, unless only its tally is missing */
+  readonly headAgeMsMax: number
   /** minimum interval between updates of a view that is not queried, so that a first answer has little left to do */
   readonly coldEveryMs: number
   /** the same as a multiple of the duration of the previous update */
@@ -102,6 +104,7 @@ export const DEFAULT_LIVE_LIMITS: LiveLimits = {
   followShareMaxReaders: 100,
   followPauseMsMax: 1_000,
   followWaitMsMax: 25,
+  headAgeMsMax: 10_000,
   coldEveryMs: 5_000,
   coldPauses: 100,
   coldRecordsMax: 5_000,

@@ -57,6 +57,7 @@ export class LiveView {
   /** of the head */
   #settledNow: Settled | null = null
   #following: Promise<ViewHead> | null = null
+  #isTallying = false
 
   constructor(parts: LiveViewParts) {
     const { view, connection, lake, files, limits } = parts
@@ -71,6 +72,11 @@ export class LiveView {
   /** null before the first */
   get head(): ViewHead | null {
     return this.#head
+  }
+
+  /** Whether a tally is being made, which can take seconds: until then the head stays what it is, and answers. */
+  get isTallying(): boolean {
+    return this.#isTallying
   }
 
   /** Records that the head does not count. */
@@ -125,8 +131,18 @@ export class LiveView {
   async #followAndTally(): Promise<ViewHead> {
     const head = await this.#followOnce()
     const settled = this.#settledNow
-    if (settled !== null && this.#tallies.isDue(settled)) head.tally = await this.#tallies.make(settled)
+    if (settled !== null && this.#tallies.isDue(settled))
+      head.tally = await this.#tallying(() => this.#tallies.make(settled))
     return head
+  }
+
+  async #tallying<T>(make: () => Promise<T>): Promise<T> {
+    this.#isTallying = true
+    try {
+      return await make()
+    } finally {
+      this.#isTallying = false
+    }
   }
 
   async #followOnce(): Promise<ViewHead> {
@@ -137,7 +153,7 @@ export class LiveView {
       const settled = await this.#prepared(moment)
       // Views are updated one after another: in a long round, the others wait for this one.
       if (this.#head !== null && performance.now() - this.#head.moment.atMs < RENEW_AGE_MS_MAX)
-        await this.#tallies.renew(settled)
+        await this.#tallying(() => this.#tallies.renew(settled))
       const head = await moments.whileStill((now) => (isSameLake(now, moment) ? this.#folded(now, settled) : null))
       if (head !== null) return head
     }
