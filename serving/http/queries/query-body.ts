@@ -30,35 +30,25 @@ const comparison = {
   values: z.array(VALUE.nullable()).optional().describe('Of `in`; null: rows without a value'),
 }
 
-function conditionError(what: string): string {
-  return `must have the members '${what}', 'operator' and 'value' (or 'values'), or one of 'and', 'or' and 'not', and no others`
-}
-
 export const FILTER: z.ZodType<FilterBody> = z
   .lazy(() =>
-    z.union(
-      [
-        z.strictObject({ dimension: z.string(), ...comparison }),
-        z.strictObject({ and: z.array(FILTER) }),
-        z.strictObject({ or: z.array(FILTER) }),
-        z.strictObject({ not: FILTER }),
-      ],
-      { error: conditionError('dimension') },
-    ),
+    z.union([
+      z.strictObject({ dimension: z.string(), ...comparison }),
+      z.strictObject({ and: z.array(FILTER) }),
+      z.strictObject({ or: z.array(FILTER) }),
+      z.strictObject({ not: FILTER }),
+    ]),
   )
   .meta({ id: 'Filter', description: 'A comparison of a dimension, or comparisons combined' })
 
 export const HAVING: z.ZodType<HavingBody> = z
   .lazy(() =>
-    z.union(
-      [
-        z.strictObject({ measure: z.string(), ...comparison }),
-        z.strictObject({ and: z.array(HAVING) }),
-        z.strictObject({ or: z.array(HAVING) }),
-        z.strictObject({ not: HAVING }),
-      ],
-      { error: conditionError('measure') },
-    ),
+    z.union([
+      z.strictObject({ measure: z.string(), ...comparison }),
+      z.strictObject({ and: z.array(HAVING) }),
+      z.strictObject({ or: z.array(HAVING) }),
+      z.strictObject({ not: HAVING }),
+    ]),
   )
   .meta({ id: 'Having', description: 'A comparison of a merged measure, or comparisons combined' })
 
