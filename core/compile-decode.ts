@@ -1,6 +1,7 @@
 /** Compiles the columns' JSON paths into the SQL that reads a batch: a struct type with only the needed fields, and a projection. */
 import type { CompiledDataset } from './compiled.ts'
 import { type DecodedColumn, failedSql, type StructLook, UNSET, unsetSql } from './conversion-failures-sql.ts'
+import { isWideDecimal } from './decimal-values.ts'
 import type { ColumnDefinition } from './definition-parts.ts'
 import { derivedSql, withFailedSql } from './derive-sql.ts'
 import type { Derivation } from './derived-columns.ts'
@@ -142,9 +143,6 @@ function typeText(field: Field): string {
   return field.list ? `${type}[]` : type
 }
 
-/** Decimal digits that a double preserves, and therefore a JSON number with a fraction. */
-const DOUBLE_DIGITS = 15
-
 /**
  * The type that the reader returns before units are applied; for a path with [*], the type of one element. INTEGER is read as BIGINT,
  * because the engine converts 2147483647.5 to -2147483648.
@@ -158,10 +156,9 @@ function rawType(column: ColumnDefinition): string {
   return type.replace('INTEGER', 'BIGINT')
 }
 
-/** DECIMALs that the reader converts incorrectly: with more digits than a double, or without a digit before the point (true becomes 0.01). */
 function isWide(type: string): boolean {
   const decimal = decimalOf(type)
-  return decimal !== null && (decimal.digits > DOUBLE_DIGITS || decimal.digits === decimal.scale)
+  return decimal !== null && isWideDecimal(decimal)
 }
 
 /** SQL: the JSON that the column is taken out of; null if the reader gives its value. */

@@ -11,6 +11,11 @@ export interface DecimalType {
   readonly scale: number
 }
 
+/** Whether the reader would convert it incorrectly: it has more digits than a double, or none before the point (true becomes 0.01). */
+export function isWideDecimal({ digits, scale }: DecimalType): boolean {
+  return digits > DOUBLE_DIGITS || digits === scale
+}
+
 /**
  * Whether a number that the engine reads as a double has a value in the type.
  *
@@ -23,19 +28,18 @@ export function hasDouble(value: number, type: DecimalType): boolean {
   const size = Math.abs(value)
   if (Number.isSafeInteger(size)) return hasDigits(BigInt(size) * 10n ** BigInt(scale), digits)
   if (Number.isInteger(size) || !Number.isFinite(size)) return false
-  const isNarrow = digits <= DOUBLE_DIGITS && digits > scale
-  if (size < PLAIN_MIN) return isNarrow || size < 10 ** (DOUBLE_DIGITS - scale)
+  const isWide = isWideDecimal(type)
+  if (size < PLAIN_MIN) return !isWide || size < 10 ** (DOUBLE_DIGITS - scale)
   const shortest = String(size)
-  if (!isNarrow && size >= 10 ** (DOUBLE_DIGITS - scale) && shortest.length - 1 > DOUBLE_DIGITS) return false
+  if (isWide && size >= 10 ** (DOUBLE_DIGITS - scale) && shortest.length - 1 > DOUBLE_DIGITS) return false
   const [whole, fraction] = shortest.split('.')
   return hasDigits(unitsOf(whole!, fraction!, scale), digits)
 }
 
 /** The same of a text with an exponent. */
 export function hasExponentText(value: number, type: DecimalType): boolean {
+  if (isWideDecimal(type)) return hasDouble(value, type)
   const { digits, scale } = type
-  const isNarrow = digits <= DOUBLE_DIGITS && digits > scale
-  if (!isNarrow) return hasDouble(value, type)
   const size = Math.abs(value)
   return size <= 10 ** (digits - scale) && hasDigits(halfToEven(size * 10 ** scale), digits)
 }
