@@ -306,7 +306,7 @@ function lineEnds(record: Buffer): number {
   return count
 }
 
-/** A group of thousands does not begin with 0: 0.123 is no number of this kind. @example withPoint('-1.234,50') // '-1234.50' */
+/** Thousands groups never start with 0, so 0.123 stays as it is. @example withPoint('-1.234,50') // '-1234.50' */
 function withPoint(field: string): string {
   const text = field.trim()
   if (!/^[+-]?([1-9]\d{0,2}(\.\d{3})+|\d*)(,\d+)?$/.test(text)) return field

@@ -104,10 +104,10 @@ function checkColumns(definition: DatasetDefinition, { events, texts }: Sample):
   const failures = events.map((event, at) => find(event, texts[at]!))
   return Object.entries(readColumns(definition.columns)).map(([name, column]) => {
     const path = parseJsonPath(column.path)!
-    // Of these ingest accepts less than the engine converts.
+    // For these, ingest is stricter than the engine.
     const isStrict = column.required || name === definition.time || name === definition.key
     const values = events.map((event) => valueAt(event, path) ?? null)
-    /** Why there is no value; null: there is one, or none was sent. */
+    /** Per event, why its value cannot be used; null if it can, or if there is none. */
     const whyNot = values.map((value, at) => {
       const failed = failures[at]!.find((failure) => failure.column === name)
       if (isStrict ? value === null : failed === undefined) return null

@@ -25,7 +25,7 @@ export interface DecodedSample {
 
 type SampledEvents = Pick<Sample, 'events' | 'texts'>
 
-/** Why events are rejected, of each one that is. @param decoded of a dataset that has derived columns, which only the engine computes */
+/** The reason for each rejected event. @param decoded for datasets with derived columns, which only the engine can compute */
 export function rejectedBy(
   dataset: CompiledDataset,
   { events, texts }: SampledEvents,

@@ -41,7 +41,7 @@ test('tells why it is not, and does not wait for a store that does not answer', 
   ])
 })
 
-test('a view that could not be answered is told, and the others are served', async () => {
+test('a failing view is named, and the process stays ready', async () => {
   const [part] = await new AnswerProbe([{ ...probed(served), failing: new Map([['by_kind', 'x is damaged']]) }]).look()
   expect(part).toMatchObject({
     ready: true,

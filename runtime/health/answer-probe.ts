@@ -67,7 +67,7 @@ function addKnown(sum: number | null, more: number | null): number | null {
   return sum === null || more === null ? null : sum + more
 }
 
-/** The other views are answered, so that it is no reason to send no queries. */
+/** Other views still work, so the process stays ready. */
 function failingText(failing: ReadonlyMap<string, string> = new Map()): string {
   return [...failing]
     .map(([view, why]) => `; view '${view}' could not be answered when last asked for: ${why}`)

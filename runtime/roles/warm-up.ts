@@ -12,7 +12,7 @@ import type { Emit } from '#telemetry/emit.ts'
 const WARM_UP_MS_MAX = 2_000
 
 /**
- * Queries every view once. A view that cannot be answered because files of the lake are damaged is told.
+ * Queries every view once. Views that fail because lake files are damaged are logged.
  * @returns path of one query per dataset that is fast now
  */
 export async function warmUpViews(

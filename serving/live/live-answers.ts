@@ -78,7 +78,7 @@ export class LiveAnswers {
     return this.#live.served.dataset.name
   }
 
-  /** Why views could not be answered when they were last asked for, by name: faults of the lake's files. */
+  /** Views whose last query failed because of damaged or missing files, with the error message. */
   get failing(): ReadonlyMap<string, string> {
     return this.#failing.why
   }
@@ -234,7 +234,7 @@ export class LiveAnswers {
       const warmed = this.#warmUp(view, signal).then((isWarm) => {
         if (isWarm && !signal.aborted) warm.push(view)
       })
-      // A fault of the lake is kept; another one is reported to the next query of the view.
+      // Lake errors are recorded in `failing`; others are reported to the next query of the view.
       await Promise.race([warmed.catch(() => {}), over])
     }
     return warm

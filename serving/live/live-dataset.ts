@@ -152,7 +152,7 @@ export class LiveDataset {
     return retained(inTime || view.head === null ? await newest : view.head)
   }
 
-  /** Whether the view's head answers queries while its successor takes its time. */
+  /** Whether queries may use the view's current head while it is being updated. */
   #answersMeanwhile({ head, isTallying }: LiveView): boolean {
     return head !== null && (isTallying || performance.now() - head.moment.atMs < this.limits.headAgeMsMax)
   }

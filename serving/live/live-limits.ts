@@ -38,7 +38,7 @@ export interface LiveLimits {
   readonly followPauseMsMax: number
   /** how long a query waits for its view to be brought up to date, if a recent state exists */
   readonly followWaitMsMax: number
-  /** an older state is not recent: queries wait for its successor, unless only its tally is missing */
+  /** queries of a view whose state is older wait for the next one, except while a tally is being built */
   readonly headAgeMsMax: number
   /** minimum interval between updates of a view that is not queried, so that a first answer has little left to do */
   readonly coldEveryMs: number

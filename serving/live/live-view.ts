@@ -74,7 +74,7 @@ export class LiveView {
     return this.#head
   }
 
-  /** Whether a tally is being made, which can take seconds: until then the head stays what it is, and answers. */
+  /** Whether a tally is being built. That can take seconds, during which the current head keeps answering. */
   get isTallying(): boolean {
     return this.#isTallying
   }

@@ -1,4 +1,4 @@
-/** Combinations of whole numbers, numbered in the order in which they are first seen. */
+/** Assigns numbers to combinations of integers, in order of first occurrence. */
 
 import { randomInt } from 'node:crypto'
 
@@ -7,7 +7,7 @@ const FIRST_SLOTS = 64
 const LOAD_MAX = 0.5
 /** 2^32 divided by the golden ratio, odd: products of it with numbers in a row are far apart */
 const SPREAD = 0x9e3779b1
-/** where a hash begins: chosen anew by each process, so that nobody can send what has the same one */
+/** random seed, so that clients cannot craft values with colliding hashes */
 const BASIS = randomInt(2 ** 32)
 
 /**

@@ -7,7 +7,7 @@ import type { TallyTexts } from './tally-texts.ts'
 import type { TimeSlices } from './time-slices.ts'
 
 const WIDTH = 8
-/** that are kept: more than one is used only while tables of the same view are read at once */
+/** kept for reuse; more than one is needed only while two tables of a view are read at once */
 const SPACES_MAX = 2
 const NULL = new TextEncoder().encode('null')
 
@@ -20,7 +20,7 @@ export interface ReadRows {
   readonly columns: readonly Float64Array[]
 }
 
-/** Arrays that are used for one chunk after the other: new ones for each would make V8 collect its whole heap again and again. */
+/** Arrays reused from chunk to chunk: allocating new ones each time triggers frequent full garbage collections. */
 class Space implements ReadRows {
   rows = 0
   readonly size: number
@@ -64,7 +64,7 @@ export class TallyReader {
   }
 
   /**
-   * @returns what `done` is to be called with, as soon as it was taken
+   * @returns arrays that belong to the reader: copy the rows, then call `done`
    * @throws NotTalliedError for what doubles do not hold
    */
   async read(chunk: EngineChunk, slices: TimeSlices): Promise<ReadRows> {
@@ -91,7 +91,7 @@ export class TallyReader {
     return space
   }
 
-  /** What was read is not needed any more. */
+  /** Returns the arrays for reuse. */
   done(rows: ReadRows): void {
     if (rows instanceof Space && this.#free.length < SPACES_MAX) this.#free.push(rows)
   }

@@ -1,6 +1,6 @@
 /**
- * Texts numbered by their bytes: a text that was seen before is found without making a string of it, which costs more than all else that is
- * done with a row, and fills the heap.
+ * Assigns numbers to texts by their bytes. Looking up a known text creates no string; creating one per row took most of the time and filled
+ * the heap.
  */
 
 import { randomInt } from 'node:crypto'
@@ -11,7 +11,7 @@ const FIRST_BYTES = 1_024
 const LOAD_MAX = 0.5
 /** of the FNV-1a hash for 32 bits, http://www.isthe.com/chongo/tech/comp/fnv/ */
 const PRIME = 0x01000193
-/** where the hash begins: chosen anew by each process, so that nobody can send texts that all have the same one */
+/** random seed, so that clients cannot craft texts with colliding hashes */
 const BASIS = randomInt(2 ** 32)
 
 /**

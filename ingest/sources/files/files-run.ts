@@ -315,7 +315,7 @@ export class FilesRun {
 
 const isOld = (changedMs: number): boolean => Math.abs(Date.now() - changedMs) > CLOCK_STEP_MS
 
-/** null: it was renamed or removed since it was listed. The next round finds it where it is now. */
+/** null if it was renamed or removed since it was listed; the next round looks for it again. */
 async function openListed(path: string): Promise<FileHandle | null> {
   try {
     return await open(path)

@@ -326,7 +326,7 @@ test('a damaged file is read as far as possible and reported, and the others are
   expect(reading.faults).toEqual([expect.stringMatching(/unexpected end of file/)])
 })
 
-test('a file that is renamed or removed after it was listed is no fault', async () => {
+test('a file that is renamed or removed after it was listed is not reported', async () => {
   writeFileSync(at('a.ndjson'), '{"a":1}\n')
   writeFileSync(at('b.ndjson'), '{"a":2}\n')
   writeFileSync(at('c.ndjson'), '{"a":3}\n')
